@@ -1,0 +1,197 @@
+"""Every error of samespace, and what to do about each.
+
+Line 1 of a message is the fact with its values, line 2 the mend, ready to paste. Data stay as attributes.
+
+    SamespaceError
+    + SpaceMismatchError      (ValueError)   vectors of one Space where another is needed
+    + VectorError             (ValueError)   rows that cannot live in their Space
+    + UnknownNameError        (LookupError)  a name nobody has registered, with the nearest ones
+    + MissingExtraError       (ImportError)  an optional dependency is not installed, or is broken
+    + RecipeError             (ValueError)   a recipe that gives wrong vectors; found by `doctor`
+    + WeightsError            (OSError)      weights that cannot be used
+      - WeightsNotFoundError                 they are nowhere: how to get them
+      - WeightsHashError                     they are not the file they should be
+    + ReadError               (ValueError)   one file cannot be read: its class and reason
+    + QueryError              (ValueError)   a query or filter that makes no sense
+    + StoreError              (OSError)      an index that cannot be used
+      - IndexNotFoundError                   there is none here
+      - IndexVersionError                    it was written by a newer samespace
+      - IndexLockedError                     somebody else is writing to it
+      - IndexDamagedError                    its files do not fit together
+
+Knows nothing of the rest of the package. Imports the standard library only.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Literal
+
+__all__ = [
+    "FailureClass",
+    "IndexDamagedError",
+    "IndexLockedError",
+    "IndexNotFoundError",
+    "IndexVersionError",
+    "MissingExtraError",
+    "QueryError",
+    "ReadError",
+    "RecipeError",
+    "SamespaceError",
+    "SpaceMismatchError",
+    "StoreError",
+    "UnknownNameError",
+    "VectorError",
+    "WeightsError",
+    "WeightsHashError",
+    "WeightsNotFoundError",
+    "did_you_mean",
+]
+
+FailureClass = Literal[
+    "decode", "too_big", "timeout", "unsupported", "encrypted", "empty", "permission", "crashed", "vanished"
+]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Say which known names are near `name`, or list them if they are few; "" if nothing helps."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.6)
+    if near:
+        return "Did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return "Known: " + ", ".join(names) if 0 < len(names) <= 12 else ""
+
+
+class SamespaceError(Exception):
+    """Root of the tree: catch this to catch all of ours and nothing else."""
+
+
+class SpaceMismatchError(SamespaceError, ValueError):
+    """Vectors of one Space were given where another was needed."""
+
+    def __init__(self, got: str, needed: str) -> None:
+        super().__init__(
+            f"got vectors of space {got!r} where {needed!r} is needed\n"
+            "Encode with the model of that space, or translate them first: translator(vectors)"
+        )
+        self.got, self.needed = got, needed
+
+
+class VectorError(SamespaceError, ValueError):
+    """Rows were offered to a Space that cannot live in it (shape, type, finiteness, length)."""
+
+    def __init__(self, fact: str, space: str, mend: str) -> None:
+        super().__init__(f"{fact} (space {space!r})\n{mend}")
+        self.space = space
+
+
+class UnknownNameError(SamespaceError, LookupError):
+    """A name was asked for that nobody has registered."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str], mend: str = "") -> None:
+        known = tuple(known)
+        hint = did_you_mean(name, known) or mend or f"Install the package that provides this {what}."
+        super().__init__(f"unknown {what} {name!r}\n{hint}")
+        self.what, self.name, self.known = what, name, known
+
+
+class MissingExtraError(SamespaceError, ImportError):
+    """Something needs an optional dependency that is absent, or present and broken."""
+
+    def __init__(self, needs: str, package: str, extra: str, because: str = "") -> None:
+        cause = f" ({because})" if because else ""
+        super().__init__(f"{needs} needs the package {package!r}{cause}\nInstall it: pip install 'samespace[{extra}]'")
+        self.package, self.extra = package, extra
+
+
+class RecipeError(SamespaceError, ValueError):
+    """A recipe gives vectors that are wrong, or cannot be applied to this model."""
+
+    def __init__(self, model: str, fact: str, mend: str) -> None:
+        super().__init__(f"{model}: {fact}\n{mend}")
+        self.model = model
+
+
+class WeightsError(SamespaceError, OSError):
+    """A model's weights cannot be used."""
+
+    def __init__(self, fact: str, mend: str) -> None:
+        super().__init__(f"{fact}\n{mend}")
+
+
+class WeightsNotFoundError(WeightsError):
+    """A model's weights are nowhere on this machine."""
+
+
+class WeightsHashError(WeightsError):
+    """A file of weights is not the one the catalogue names."""
+
+    def __init__(self, path: str, got: str, needed: str) -> None:
+        super().__init__(
+            f"{path} has sha256 {got[:16]}… where {needed[:16]}… is needed",
+            "The file is damaged or another version: delete it and install it again, "
+            "or name it as a model of its own by its folder (hf:/path/to/folder)",
+        )
+        self.path, self.got, self.needed = path, got, needed
+
+
+class ReadError(SamespaceError, ValueError):
+    """One file cannot be read. `failure` is its class, `reason` the fact, `mend` what a person can do."""
+
+    def __init__(self, failure: FailureClass, reason: str, mend: str) -> None:
+        super().__init__(f"{failure}: {reason}\n{mend}")
+        self.failure: FailureClass = failure
+        self.reason, self.mend = reason, mend
+
+    def __reduce__(self) -> tuple[type["ReadError"], tuple[FailureClass, str, str]]:
+        """Survive the pipe from a worker process."""
+        return type(self), (self.failure, self.reason, self.mend)
+
+
+class QueryError(SamespaceError, ValueError):
+    """A query or a filter makes no sense."""
+
+    def __init__(self, fact: str, mend: str) -> None:
+        super().__init__(f"{fact}\n{mend}")
+
+
+class StoreError(SamespaceError, OSError):
+    """An index on disk cannot be used."""
+
+    def __init__(self, uri: str, fact: str, mend: str) -> None:
+        super().__init__(f"{uri}: {fact}\n{mend}")
+        self.uri = uri
+
+
+class IndexNotFoundError(StoreError):
+    """There is no index here."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri, "there is no samespace index here", f"Make one: samespace index FOLDER --index {uri}")
+
+
+class IndexVersionError(StoreError):
+    """The index was written by a newer samespace than this one."""
+
+    def __init__(self, uri: str, found: int, known: int) -> None:
+        super().__init__(
+            uri,
+            f"the index has format {found}, this samespace knows up to {known}",
+            "Update it: pip install --upgrade samespace (the index was not touched)",
+        )
+        self.found, self.known = found, known
+
+
+class IndexLockedError(StoreError):
+    """Somebody else is writing to the index."""
+
+    def __init__(self, uri: str, owner: str) -> None:
+        super().__init__(
+            uri,
+            f"another process is writing to this index ({owner})",
+            "Wait for it to end, or call again with --wait; searching works meanwhile",
+        )
+        self.owner = owner
+
+
+class IndexDamagedError(StoreError):
+    """The files of an index do not fit together."""
