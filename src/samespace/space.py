@@ -8,6 +8,7 @@ Knows nothing of models, files or indexes. Imports numpy only. Letters: n, m ite
 """
 
 import json
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -99,7 +100,7 @@ class Space:
             parent = data.get("parent")
             return cls(
                 name=str(data["name"]),
-                dim=int(data["dim"]),
+                dim=operator.index(data["dim"]),
                 metric=data["metric"],
                 fingerprint=str(data["fingerprint"]),
                 parent=cls.from_dict(parent) if parent else None,
@@ -236,13 +237,13 @@ def similarity(a: Vectors, b: Vectors) -> np.ndarray:
     Raises:
         SpaceMismatchError: a and b live in different Spaces.
     """
-    x, y = a.data.astype(np.float32), b.require(a.space).data.astype(np.float32)
+    wide = np.float64 if a.space.metric == "euclidean" else np.float32  # near rows cancel out in float32
+    x, y = a.data.astype(wide), b.require(a.space).data.astype(wide)
     dots = x @ y.T
     if a.space.metric != "euclidean":
         return dots
     squares = (x * x).sum(1)[:, None] + (y * y).sum(1)[None, :] - 2 * dots
-    distances: np.ndarray = -np.sqrt(np.maximum(squares, 0))
-    return distances
+    return (-np.sqrt(np.maximum(squares, 0))).astype(np.float32)
 
 
 def _unit(data: np.ndarray, space: Space) -> np.ndarray:
