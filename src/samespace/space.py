@@ -237,13 +237,18 @@ def similarity(a: Vectors, b: Vectors) -> np.ndarray:
     Raises:
         SpaceMismatchError: a and b live in different Spaces.
     """
-    wide = np.float64 if a.space.metric == "euclidean" else np.float32  # near rows cancel out in float32
-    x, y = a.data.astype(wide), b.require(a.space).data.astype(wide)
-    dots = x @ y.T
-    if a.space.metric != "euclidean":
-        return dots
-    squares = (x * x).sum(1)[:, None] + (y * y).sum(1)[None, :] - 2 * dots
-    return (-np.sqrt(np.maximum(squares, 0))).astype(np.float32)
+    b.require(a.space)
+    if a.space.metric == "euclidean":
+        return _negative_distances(a.data.astype(np.float64), b.data.astype(np.float64))
+    dots: np.ndarray = a.data.astype(np.float32) @ b.data.astype(np.float32).T
+    return dots
+
+
+def _negative_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """-||x_i - y_j||, (n, m) float32; in float64 inside, because near rows cancel out."""
+    squares = (x * x).sum(1)[:, None] + (y * y).sum(1)[None, :] - 2 * (x @ y.T)
+    distances: np.ndarray = -np.sqrt(np.maximum(squares, 0))
+    return distances.astype(np.float32)
 
 
 def _unit(data: np.ndarray, space: Space) -> np.ndarray:
