@@ -1,0 +1,119 @@
+"""Full-text search over the item rows of a Snapshot: BM25 on their words and on the names of their files.
+
+Held in RAM, in numpy, over exactly the rows of the Snapshot: what was written a moment ago is found, what was removed
+is not, and the weights count nothing that is invisible.
+
+Knows nothing of how an Index is kept. Imports numpy and pyarrow. Letters: m item rows.
+"""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from samespace.index.protocol import Nearest
+from samespace.index.term import normalize
+
+__all__ = ["Lexicon", "Postings"]
+
+_K1, _B = 1.2, 0.75  # Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009
+
+
+@dataclass(frozen=True, eq=False)
+class Postings:
+    """An inverted list: for each term the rows it stands in, and how often.
+
+    Attributes:
+        terms: the vocabulary.
+        starts: (v + 1,) where each term's postings begin.
+        rows, counts: the postings, by term, then by row.
+        lengths: (m,) terms in each row.
+    """
+
+    terms: dict[str, int]
+    starts: np.ndarray
+    rows: np.ndarray
+    counts: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of(cls, terms: "pa.ChunkedArray | pa.Array") -> "Postings":
+        """From a column of terms joined by single spaces."""
+        lists = pc.split_pattern(terms, " ")
+        if isinstance(lists, pa.ChunkedArray):
+            lists = lists.combine_chunks()
+        words = lists.flatten()
+        rows = pc.list_parent_indices(lists).to_numpy().astype(np.int64)
+        encoded = words.dictionary_encode()
+        codes = encoded.indices.to_numpy().astype(np.int64)
+        full = np.flatnonzero(~pc.equal(words, "").to_numpy(zero_copy_only=False))
+        codes, rows = codes[full], rows[full]
+        width = max(1, len(lists))
+        keys, counts = np.unique(codes * width + rows, return_counts=True)
+        vocabulary = {word: i for i, word in enumerate(encoded.dictionary.to_pylist())}
+        starts = np.searchsorted(keys // width, np.arange(len(vocabulary) + 1))
+        lengths = np.bincount(rows, minlength=len(lists))
+        return cls(vocabulary, starts, (keys % width).astype(np.int32), counts.astype(np.float32), lengths)
+
+    def score(self, query: list[str]) -> np.ndarray:
+        """(m,) float32 BM25 of each row; 0 where no term stands.
+
+        score = sum_t idf(t) f (k1 + 1) / (f + k1 (1 - b + b len / mean len)), idf = ln(1 + (m - df + .5) / (df + .5))
+        """
+        scores = np.zeros(len(self.lengths), np.float32)
+        mean = max(1.0, float(self.lengths.mean())) if len(self.lengths) else 1.0
+        for term in query:
+            code = self.terms.get(term)
+            if code is None:
+                continue
+            span = slice(self.starts[code], self.starts[code + 1])
+            rows, counts = self.rows[span], self.counts[span]
+            idf = np.log1p((len(scores) - len(rows) + 0.5) / (len(rows) + 0.5))
+            scores[rows] += idf * counts * (_K1 + 1) / (counts + _K1 * (1 - _B + _B * self.lengths[rows] / mean))
+        return scores
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """The words of item rows, and the names and titles of their files.
+
+    Attributes:
+        body: over the item rows.
+        names: over the files.
+        file_of: (m,) file of each item row.
+        first: first item row of each file.
+    """
+
+    body: Postings
+    names: Postings
+    file_of: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, items: pa.Table) -> "Lexicon":
+        """From the item rows of a Snapshot, which stand by path."""
+        paths = items["path"].to_numpy(zero_copy_only=False)
+        starts = np.ones(len(paths), bool)
+        starts[1:] = paths[1:] != paths[:-1]
+        first = np.flatnonzero(starts)
+        titles = items["title"].take(first).to_pylist()
+        named = [
+            " ".join(normalize(f"{PurePosixPath(path).name} {title}"))
+            for path, title in zip(paths[first], titles, strict=True)
+        ]
+        return cls(Postings.of(items["terms"]), Postings.of(pa.array(named, pa.string())), starts.cumsum() - 1, first)
+
+    def search(self, query: str, k: int, allowed: np.ndarray | None = None) -> Nearest:
+        """The k best item rows with their BM25 scores; a file's name counts for rows that match, and for its first."""
+        terms = normalize(query)
+        scores = self.body.score(terms)
+        named = self.names.score(terms)
+        at = np.union1d(np.flatnonzero(scores), self.first)
+        scores[at] += named[self.file_of[at]]
+        if allowed is not None:
+            scores = np.where(allowed, scores, 0)
+        found = np.flatnonzero(scores > 0)
+        best = found[np.lexsort((found, -scores[found]))][:k]
+        return Nearest(best.astype(np.int64), scores[best])

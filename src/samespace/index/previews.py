@@ -1,0 +1,89 @@
+"""Previews: small pictures kept by the hash of their bytes, beside the tables and not in them.
+
+Equal pictures are one file. A key is 32 hex letters and nothing else, so no key leads out of the folder.
+
+Knows nothing of tables or of what a picture shows. Imports the standard library only.
+"""
+
+import os
+import re
+from collections.abc import Container
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from samespace.index.durable import fsync
+
+__all__ = ["Previews"]
+
+_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+class Previews:
+    """A store of WebP pictures.
+
+    Args:
+        folder: where they are; None = in memory.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._memory: dict[str, bytes] = {}
+        self._touched: set[Path] = set()
+
+    def put(self, data: bytes) -> str:
+        """Keep a picture and return its key. Its bytes are on the disk; its name is after `sync`."""
+        key = blake2b(data, digest_size=16).hexdigest()
+        path = self.path(key)
+        if path is None:
+            self._memory[key] = data
+        elif not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, data)
+            self._touched.update((path.parent, path.parent.parent, path.parent.parent.parent))
+        return key
+
+    def get(self, key: str) -> bytes | None:
+        """The picture of a key; None if there is none, or if it is no key."""
+        if not _KEY.fullmatch(key):
+            return None
+        path = self.path(key)
+        if path is None:
+            return self._memory.get(key)
+        with suppress(FileNotFoundError):
+            return path.read_bytes()
+        return None
+
+    def path(self, key: str) -> Path | None:
+        """Where a picture is kept, there or not; None in memory. Raises ValueError if it is no key."""
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{key[:80]!r} is no key of a preview\nA key is 32 hex letters, as `put` returns it.")
+        return self.folder / key[:2] / f"{key}.webp" if self.folder else None
+
+    def sync(self) -> None:
+        """Put the names of all new pictures on the disk."""
+        for folder in sorted(self._touched, reverse=True):  # the inner ones first
+            fsync(str(folder))
+        self._touched.clear()
+
+    def keep(self, keys: Container[str]) -> int:
+        """Delete all others, and what a killed `put` left behind. Returns how many went."""
+        if self.folder is None:
+            gone = [key for key in self._memory if key not in keys]
+            for key in gone:
+                del self._memory[key]
+            return len(gone)
+        lost = [path for path in self.folder.glob("??/*") if path.suffix != ".webp" or path.stem not in keys]
+        for path in lost:
+            path.unlink(missing_ok=True)
+        return len(lost)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Bytes to the disk under another name, then the name: nobody ever sees half a picture."""
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
