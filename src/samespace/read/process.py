@@ -1,0 +1,168 @@
+"""One worker process as the pool sees it: start it, ask it, hear why it died, end it.
+
+Knows nothing of formats. Imports wire and the standard library.
+"""
+
+import contextlib
+import json
+import os
+import pickle
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from samespace.errors import ReadError, SamespaceError
+from samespace.read import wire
+from samespace.read.protocol import Options
+from samespace.read.worker import READY, Job
+
+__all__ = ["READY", "Process", "WorkerLost"]
+
+_START = "import sys, json; sys.path[:] = json.loads(sys.argv[4]); from samespace.read.worker import main; " \
+    "main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"  # fmt: skip
+_PREFIX = "samespace-read-"
+_SECONDS_TO_END = 2.0
+
+
+class WorkerLost(SamespaceError):
+    """The worker died; `failure` says of what, as a ReadError about the file it was at."""
+
+    def __init__(self, failure: ReadError) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+class Process:
+    """One worker process. Not for use by two threads at once."""
+
+    def __init__(self, options: Options, siblings: int = 1) -> None:
+        """Start it; it is ready when the first answer can be sent.
+
+        Args:
+            options: for all files it will read.
+            siblings: how many workers share the machine, itself included.
+        """
+        self.files = 0
+        self._ready = False
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        ours, theirs = socket.socketpair()
+        life_read, self._life = os.pipe()
+        try:
+            self._process = self._start(theirs.fileno(), life_read, siblings)
+        except BaseException:
+            ours.close()
+            os.close(self._life)
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        finally:
+            theirs.close()
+            os.close(life_read)
+        self.connection = Connection(ours.detach())
+        self._options = options
+        self._tell(pickle.dumps(options))
+
+    def _start(self, handle: int, life: int, siblings: int) -> subprocess.Popen[bytes]:
+        """Run Python anew: no fork of this process's threads and locks, no second run of the caller's main module."""
+        threads = str(max(1, (os.cpu_count() or 1) // siblings))
+        environment = {"OMP_NUM_THREADS": threads, **os.environ, "TMPDIR": str(self._folder), "MALLOC_ARENA_MAX": "2"}
+        path = [place for place in sys.path if place and Path(place).exists()]
+        with (self._folder / "stderr").open("ab") as chatter:
+            return subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
+                [sys.executable, "-P", "-c", _START, str(handle), str(life), str(self._folder), json.dumps(path)],
+                pass_fds=(handle, life),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=chatter,
+                env=environment,
+                process_group=0,  # Ctrl-C at the terminal is for the caller
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def ask(self, job: Job) -> None:
+        """Give it a job. Raises WorkerLost if it is dead."""
+        self.files += 1
+        self._tell(pickle.dumps(job))
+
+    def answer(self) -> Any:
+        """Its next message, waited for; the first of all is READY. Raises WorkerLost if it dies instead."""
+        try:
+            message = wire.unpack(self.connection.recv_bytes(wire.LONGEST))
+        except (EOFError, OSError, pickle.UnpicklingError) as err:
+            raise self._lost() from err
+        self._ready = True
+        return message
+
+    def _tell(self, data: bytes) -> None:
+        try:
+            self.connection.send_bytes(data)
+        except OSError as err:
+            raise self._lost() from err
+
+    def _lost(self) -> WorkerLost:
+        """Why it died, by how it ended and by its last words."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_SECONDS_TO_END)
+        code = self._process.poll()
+        last = self._last_words()
+        if not self._ready and code is not None and code > 0:
+            raise RuntimeError(f"a reader process cannot start: {last or f'exit status {code}'}\nMend the installation")
+        if code == -signal.SIGXCPU:
+            seconds = self._options.limits.cpu_seconds
+            return WorkerLost(
+                ReadError("timeout", f"not read after {seconds} seconds of CPU time", "Raise the limit of cpu_seconds")
+            )
+        if code is None:
+            how = "its reader stopped answering"
+        elif code < 0:
+            how = f"its reader was ended by {_signal_name(-code)}"
+        else:
+            how = f"its reader ended with status {code}"
+        hint = " (the system may have been out of memory)" if code == -signal.SIGKILL else ""
+        reason = f"{how}{hint}" + (f": {last}" if last else "")
+        return WorkerLost(ReadError("crashed", reason, "It is damaged or hostile: open and save it with its program"))
+
+    def _last_words(self) -> str:
+        """The last line of what its libraries said, for a person to search by."""
+        with contextlib.suppress(OSError):
+            with (self._folder / "stderr").open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+                lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+            return lines[-1][:300] if lines else ""
+        return ""
+
+    def kill(self) -> None:
+        """End it at once; whoever waits for it hears of it."""
+        self._process.kill()
+
+    def close(self, *, kill: bool = False) -> None:
+        """End it: by closing its connection, or at once. Waits until it is gone, and removes its temporary files."""
+        if self.connection.closed:
+            return
+        self.connection.close()
+        if kill:
+            self._process.kill()
+        try:
+            self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        finally:
+            os.close(self._life)
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
