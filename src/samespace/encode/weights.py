@@ -23,7 +23,17 @@ from pathlib import Path
 
 from samespace.errors import WeightsHashError, WeightsNotFoundError
 
-__all__ = ["Source", "WeightsFile", "cache_folder", "find", "folder_hash", "installed_file", "sha256", "where"]
+__all__ = [
+    "Source",
+    "WeightsFile",
+    "cache_folder",
+    "find",
+    "folder_hash",
+    "hub_folder",
+    "installed_file",
+    "sha256",
+    "where",
+]
 
 _CHUNK = 1 << 20
 _REMEMBERED = 512  # hashes kept; the newest win
@@ -157,6 +167,12 @@ def folder_hash(folder: Path) -> str:
     for path in [*weights, *defining]:
         digest.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
     return digest.hexdigest()
+
+
+def hub_folder(name: str, revision: str = "") -> Path | None:
+    """The folder of a hub model in the hub's cache on this machine; None if it was never fetched. No network."""
+    found = _cached(Source("config.json", hub=name, revision=revision))
+    return found.parent if found else None
 
 
 def cache_folder() -> Path:

@@ -1,0 +1,105 @@
+"""From a name to an Encoder: a name of the catalogue, or scheme:rest.
+
+    load("multilingual-e5-small")        the catalogue, or one of its aliases
+    load("hf:/path/to/folder")           a folder of one's own
+    load("hf:org/model@revision")        a model hub; fetched only because it was named
+
+A plugin is called as plugin(rest, entry=Entry | None, trust_remote_code=str | None); rest is "" for a catalogue name.
+
+Knows nothing of indexes. Imports a model's framework only when that model is loaded.
+"""
+
+from importlib.util import find_spec
+from typing import Final
+
+from samespace import registry
+from samespace.encode import catalog
+from samespace.encode.catalog import Entry
+from samespace.encode.protocol import Encoder
+from samespace.errors import MissingExtraError, UnknownNameError, WeightsNotFoundError
+
+__all__ = ["DEFAULT_MODEL", "load"]
+
+DEFAULT_MODEL: Final = "multilingual-e5-small"
+"""The best small multilingual text model that installs from a package index alone (docs/decisions/0001)."""
+
+_BROKEN_PAIR = ("torchvision::nms", "torchvision.extension", "partially initialized module 'torchvision'")
+
+
+def load(
+    name: str = DEFAULT_MODEL,
+    *,
+    accelerate: bool | None = None,
+    check: bool = True,
+    trust_remote_code: str | None = None,
+) -> Encoder:
+    """Load a model, finished and ready.
+
+    Args:
+        name: of the catalogue, an alias, or scheme:rest.
+        accelerate: use the CPU's int8 form of a text model where there is one. None = if it was made before
+            (`samespace.encode.accelerate`), False = never, True = make it now.
+        check: run the quick form of `doctor`, which finds a recipe that gives wrong vectors.
+        trust_remote_code: a commit whose code may be run, for a model that brings its own; None = never.
+
+    Raises:
+        UnknownNameError: no such name or scheme; says the nearest.
+        WeightsError: its weights are not here, or not the right ones; says how to get them.
+        MissingExtraError: a package is missing or broken; says how to mend it.
+        RecipeError: `check` found that it would give wrong vectors.
+    """
+    scheme, rest = registry.split(name)
+    entry = None if scheme else _entry(name)
+    plugin = registry.load("encoders", entry.scheme if entry else scheme)
+    try:
+        encoder: Encoder = plugin(rest if scheme else "", entry=entry, trust_remote_code=trust_remote_code)
+        encoder = _accelerated(encoder, accelerate)
+        if check:
+            _check(encoder)
+    except (RuntimeError, ImportError) as err:
+        if any(words in str(err) for words in _BROKEN_PAIR):
+            raise _broken_pair(name, str(err)) from err
+        raise
+    return encoder
+
+
+def _entry(name: str) -> Entry:
+    """The catalogue's entry that this samespace can run."""
+    try:
+        entry = catalog.get(name)
+    except UnknownNameError as err:
+        schemes = ", ".join(f"{s}:" for s in registry.names("encoders"))
+        hint = f"See them all: samespace models. A folder or hub model needs a scheme ({schemes})"
+        raise UnknownNameError("model", name, err.known, hint) from None
+    if not entry.scheme:
+        raise WeightsNotFoundError(
+            f"{entry.name} is in the catalogue for its facts only: nothing here can run it ({entry.limits})",
+            "See those that run: samespace models",
+        )
+    return entry
+
+
+def _accelerated(encoder: Encoder, accelerate: bool | None) -> Encoder:
+    if accelerate is False or encoder.modalities != {"text"} or not find_spec("samespace.encode.accelerate"):
+        return encoder
+    from samespace.encode.accelerate import accelerated
+
+    return accelerated(encoder, make=bool(accelerate))
+
+
+def _check(encoder: Encoder) -> None:
+    if not find_spec("samespace.encode.doctor"):
+        return
+    from samespace.encode.doctor import quick
+
+    quick(encoder)
+
+
+def _broken_pair(name: str, because: str) -> MissingExtraError:
+    """A torchvision that does not fit the torch beside it breaks every image processor of transformers."""
+    error = MissingExtraError(name, "torch", "encode", because.splitlines()[0])
+    error.args = (
+        f"{name} cannot be loaded: the torchvision installed here does not fit the torch beside it "
+        f"({because.splitlines()[0]})\nsamespace does not need it: pip uninstall torchvision",
+    )
+    return error
