@@ -18,6 +18,7 @@ Line 1 of a message is the fact with its values, line 2 the mend, ready to paste
       - IndexVersionError                    it was written by a newer samespace
       - IndexLockedError                     somebody else is writing to it
       - IndexDamagedError                    its files do not fit together
+    + ServeError              (OSError)      the page cannot be served like that
 
 Knows nothing of the rest of the package. Imports the standard library only.
 """
@@ -37,6 +38,7 @@ __all__ = [
     "ReadError",
     "RecipeError",
     "SamespaceError",
+    "ServeError",
     "SpaceMismatchError",
     "StoreError",
     "UnknownNameError",
@@ -195,3 +197,10 @@ class IndexLockedError(StoreError):
 
 class IndexDamagedError(StoreError):
     """The files of an index do not fit together."""
+
+
+class ServeError(SamespaceError, OSError):
+    """The page cannot be served like that."""
+
+    def __init__(self, fact: str, mend: str) -> None:
+        super().__init__(f"{fact}\n{mend}")
