@@ -61,6 +61,7 @@ def ndcg_at_k(ranked: np.ndarray, relevant: list[set[int]], k: int = 10) -> floa
     Args:
         ranked: (q, >= k) positions of documents by falling score.
         relevant: per query.
+        k: ranks that count.
 
     Returns:
         in [0, 1]; chance is about (answers / documents).
