@@ -6,6 +6,7 @@ limits, and collects notes.
 Knows nothing of formats. Imports split and language.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,15 @@ from samespace.read.protocol import Facts, Kind, Options, Origin, Passage
 from samespace.read.split import split
 
 __all__ = ["Draft"]
+
+
+_NOTES = 50
+_ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{120,}")  # longer than any word
+
+
+def _is_encoded(words: str) -> bool:
+    """Whether most of a passage is one endless ASCII word: no model makes sense of it."""
+    return sum(len(m) for m in _ENCODED.findall(words)) > 0.6 * len(words)
 
 
 @dataclass
@@ -45,6 +55,11 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     meta: dict[str, str | int | float] = field(default_factory=dict)
     _languages: Counter[str | None] = field(default_factory=Counter)
+
+    def note(self, line: str) -> None:
+        """Say once what was left out; after 50 notes no more are taken."""
+        if line not in self.notes and len(self.notes) < _NOTES:
+            self.notes.append(line)
 
     def page(self) -> int:
         """Begin the next page, slide or sheet; its number, from 1. Raises ReadError if there are too many."""
@@ -98,8 +113,8 @@ class Draft:
 
     def facts(self, kind: Kind = "text", *, title: str | None = None, tongue: str | None = None) -> Facts:
         """The Facts of the file. `tongue` is the language it claims to be in, for when none is sure."""
-        if not self._languages and "no text in it" not in self.notes:
-            self.notes.append("no text in it")
+        if not self._languages:
+            self.note("no text in it")
         shown = " ".join(clean(title).split())[:500] if title else None
         return Facts(
             mime=self.mime,
