@@ -19,6 +19,11 @@ _BOMS = (
 )
 _SAMPLE = 64 << 10  # bytes that decide; more make the guess slow, not better
 _CONTROL = bytes({*range(32), 127} - {7, 8, 9, 10, 12, 13, 27})  # what no plain text has
+_GUESSED = (  # charsets in real use; of more, some always fits better by chance
+    *(f"cp{n}" for n in (1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257, 1258, 437, 850, 866, 874)),
+    *("gb18030", "big5", "cp932", "euc_jp", "cp949", "koi8_r", "koi8_u", "mac_roman", "iso2022_jp"),
+    *("iso8859_2", "iso8859_5", "iso8859_7", "iso8859_15"),
+)
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
 
@@ -48,14 +53,20 @@ def _is_utf8(head: bytes) -> bool:
     return True
 
 
+def _is_prose(head: bytes, charset: str) -> bool:
+    """Whether nearly all of it is characters that are printed: what is no text rarely decodes to those."""
+    sample = head.decode(charset, "replace")[:-1] or head.decode(charset, "replace")
+    return sum((c.isprintable() and c != "\ufffd") or c.isspace() for c in sample) >= 0.97 * len(sample)
+
+
 def looks_like_text(head: bytes) -> bool:
     """Whether the first bytes of a file could be plain text in some charset."""
-    if any(head.startswith(mark) for mark, _ in _BOMS):
-        return True
-    name = _utf16_without_mark(head)
-    if name is not None:
-        sample = head[: len(head) // 2 * 2].decode(name, "replace")
-        return sum(c.isprintable() or c.isspace() for c in sample) > 0.98 * len(sample)
+    for mark, name in _BOMS:
+        if head.startswith(mark):
+            return _is_prose(head[len(mark) :], name)
+    wide = _utf16_without_mark(head)
+    if wide is not None:
+        return _is_prose(head, wide)
     controls = len(head) - len(head.translate(None, _CONTROL))
     if _is_utf8(head):
         return controls <= 0.005 * len(head)
@@ -105,5 +116,5 @@ def _guess(data: bytes) -> str:
     except ImportError as err:
         raise MissingExtraError("text that is not UTF-8", "charset-normalizer", "read") from err
     lines = [line for line in data[: 8 * _SAMPLE].splitlines() if not line.isascii()]
-    best = from_bytes(b"\n".join(lines)[:_SAMPLE] or data[:_SAMPLE]).best()
+    best = from_bytes(b"\n".join(lines)[:_SAMPLE] or data[:_SAMPLE], cp_isolation=list(_GUESSED)).best()
     return best.encoding if best is not None else "cp1252"

@@ -1,4 +1,4 @@
-"""DOCX: paragraphs, tables and text boxes in order, then notes, comments, headers and footers."""
+"""DOCX: paragraphs, tables and text boxes in order, then notes, comments, headers, footers, diagrams, charts."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,9 @@ from samespace.read.protocol import Facts, Options, Passage
 
 __all__ = ["READER", "DocxReader"]
 
-_BESIDE = re.compile(r"/(?:footnotes|endnotes|comments|header\d*|footer\d*)\.xml$", re.IGNORECASE)
+_BESIDE = re.compile(
+    r"/(?:footnotes|endnotes|comments|header\d*|footer\d*|diagrams/data\d*|charts/chart\d*)\.xml$", re.IGNORECASE
+)
 _TITLE = re.compile(r"^(?:title|titel|titre|heading\s*1|überschrift\s*1|berschrift1)$", re.IGNORECASE)
 
 

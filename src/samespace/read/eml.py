@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator
 from email import policy
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from pathlib import Path
-from typing import cast
 
 from samespace.read.charset import decode
 from samespace.read.html import words
@@ -34,9 +33,7 @@ class EmlReader:
         draft = Draft(path, mime, options, f"{self.name}/{self.version}")
         title: str | None = None
         for count, raw in enumerate(_mails(data) if mime == "application/mbox" else [data], 1):
-            mail = cast(
-                "EmailMessage", BytesParser(policy=policy.default).parsebytes(_LENGTH_LINE.sub(b"", raw, count=1))
-            )
+            mail = BytesParser(policy=policy.default).parsebytes(_LENGTH_LINE.sub(b"", raw, count=1))
             title = title or _header(mail, "Subject")
             head = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(mail, name)))
             body = "\n\n".join(_bodies(mail, draft))
@@ -57,7 +54,7 @@ def _mails(data: bytes) -> Iterator[bytes]:
         yield data[start:end].partition(b"\n")[2]
 
 
-def _header(mail: EmailMessage, name: str) -> str | None:
+def _header(mail: MIMEPart, name: str) -> str | None:
     """A header as text; None if it is absent. The library gives up on some that are malformed: then as it stands."""
     try:
         value = mail.get(name)
@@ -91,7 +88,7 @@ def _bodies(mail: EmailMessage, draft: Draft) -> Iterator[str]:
             yield decode(payload, part.get_content_charset())[0].strip()
 
 
-def _lesser_forms(part: EmailMessage) -> set[int]:
+def _lesser_forms(part: MIMEPart) -> set[int]:
     """Which parts of an alternative to leave out: all HTML ones if there is a plain one with words."""
     forms = list(part.iter_parts())
     plain = [p for p in forms if p.get_content_type() == "text/plain" and str(p.get_payload()).strip()]

@@ -11,6 +11,7 @@ __all__ = ["guess", "most_common"]
 
 _LOOKED_AT = 4000  # characters; more would not change the answer
 _LEAST_WORDS = 8  # fewer words say nothing
+_LEAST_DIFFERENT = 3  # stop words that must occur: one alone may be a name
 _LEAST_SHARE = 0.12  # share of stop words in running text of a language
 _SCRIPTS = re.compile(
     r"(?P<kana>[\u3041-\u30ff])|(?P<han>[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff])|(?P<ko>[\u1100-\u11ff\uac00-\ud7a3])"
@@ -79,13 +80,16 @@ def guess(text: str, hint: str | None = None) -> str | None:
 
 def _by_stop_words(text: str, candidates: Iterable[str]) -> str | None:
     """The candidate whose smallest words make up enough of the text, and clearly more than the next one's."""
-    words = [w.lower() for w in _WORD.findall(text)]
-    if len(words) < _LEAST_WORDS:
+    words = Counter(w.lower() for w in _WORD.findall(text) if len(w) > 1 or not w.isascii())
+    total = words.total()
+    if total < _LEAST_WORDS:
         return None
-    counts = sorted(((sum(w in _WORDS_OF[tag] for w in words), tag) for tag in candidates), reverse=True)
-    best, tag = counts[0]
+    counts = sorted(((sum(words[w] for w in _WORDS_OF[tag]), tag) for tag in candidates), reverse=True)
+    best, tag = counts[0] if counts else (0, "")
     second = counts[1][0] if len(counts) > 1 else 0
-    return tag if best >= _LEAST_SHARE * len(words) and best >= 1.3 * second else None
+    different = sum(w in words for w in _WORDS_OF[tag]) if best else 0
+    sure = best >= _LEAST_SHARE * total and best >= 1.3 * second and different >= _LEAST_DIFFERENT
+    return tag if sure else None
 
 
 def most_common(tags: Counter[str | None]) -> str | None:

@@ -14,6 +14,7 @@ from samespace.read.xml import local, parse
 
 __all__ = ["READER", "OdfReader"]
 
+_COLUMNS = 1024  # of a sheet; more hold nothing, or nobody looks at them
 _KIND = "application/vnd.oasis.opendocument."
 _SILENT = frozenset(
     {"tracked-changes", "annotation", "settings", "forms", "sequence-decls", "binary-data", "object-ole"}
@@ -95,13 +96,20 @@ def _slide(draft: Draft, element: Any, page: int) -> Iterator[Passage]:
 
 
 def _sheet(draft: Draft, table: Any, page: int) -> Iterator[Passage]:
-    """The rows of a sheet. A repeated row or cell counts once: repeats are how empty ones are written."""
-    cells = (
-        [" ".join(_blocks(cell)) for cell in row if local(cell) in ("table-cell", "covered-table-cell")]
-        for row in table.iter()
-        if local(row) == "table-row"
-    )
+    """The rows of a sheet. A repeated row counts once: no line is worth finding twice."""
+    cells = (_cells(row) for row in table.iter() if local(row) == "table-row")
     return rows.passages(draft, ((c, None) for c in cells), page=page, kind="page")
+
+
+def _cells(row: Any) -> list[str]:
+    """The cells of a row, repeated ones written out so that columns stay columns; at most some."""
+    found: list[str] = []
+    for cell in row:
+        if local(cell) in ("table-cell", "covered-table-cell") and len(found) < _COLUMNS:
+            times = next((v for k, v in cell.attrib.items() if local(k) == "number-columns-repeated"), "1")
+            repeats = min(int(times), _COLUMNS - len(found)) if times.isdecimal() and len(times) < 9 else 1
+            found += [" ".join(_blocks(cell))] * repeats
+    return found
 
 
 def _blocks(root: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the three office formats of ECMA-376 (DOCX, PPTX, XLSX) have in common: parts, relations, properties, paragraphs.
+"""What the office formats of ECMA-376 (DOCX, PPTX, XLSX) have in common: parts, relations, properties, paragraphs.
 
 Elements are known by their local names, so the strict and the transitional dialect read alike.
 Knows nothing of files. Imports archive and xml.
@@ -54,10 +54,12 @@ def blocks(data: bytes) -> Iterator[Block]:
             if name == "pPr" and event == "end" and state.styles:
                 state.styles[-1] = _style(element)
             state.silent += 1 if event == "start" else -1
-        elif not state.silent:
-            made = _start(state, name) if event == "start" else _end(state, name, element.text)
-            if made is not None:
-                yield made
+        elif state.silent:
+            continue
+        elif event == "start":
+            _start(state, name)
+        elif (made := _end(state, name, element.text)) is not None:
+            yield made
 
 
 def _style(properties: object) -> str:

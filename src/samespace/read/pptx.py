@@ -1,4 +1,4 @@
-"""PPTX: a slide is a page; its texts and tables, then the speaker's notes."""
+"""PPTX: a slide is a page; its texts and tables, then diagrams, charts and the speaker's notes."""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from samespace.read.xml import local, parse
 
 __all__ = ["READER", "PptxReader"]
 
+_BESIDE = ("diagramData", "chart", "notesSlide")
 _SLIDE = re.compile(r"^ppt/slides/slide(\d+)\.xml$", re.IGNORECASE)
 
 
@@ -32,7 +33,7 @@ class PptxReader:
                 page = draft.page()
                 try:
                     parts = list(blocks(archive.read(slide)))
-                    text = "\n\n".join(filter(None, (joined(parts), _notes(archive, slide))))
+                    text = "\n\n".join(filter(None, (joined(parts), *_beside(archive, slide))))
                 except ReadError as err:
                     if err.failure != "decode":
                         raise
@@ -68,12 +69,11 @@ def _slides(archive: Archive) -> list[str]:
     return [name for _, name in numbered]
 
 
-def _notes(archive: Archive, slide: str) -> str:
-    """What the speaker's notes of a slide say."""
-    for kind, name in relations(archive, slide).values():
-        if kind == "notesSlide" and archive.has(name):
-            return joined(list(blocks(archive.read(name))))
-    return ""
+def _beside(archive: Archive, slide: str) -> list[str]:
+    """What the diagrams, charts and speaker's notes of a slide say, the notes last."""
+    found = [(kind, name) for kind, name in relations(archive, slide).values() if kind in _BESIDE and archive.has(name)]
+    found.sort(key=lambda pair: _BESIDE.index(pair[0]))
+    return [joined(list(blocks(archive.read(name)))) for _, name in found]
 
 
 READER = PptxReader()

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from samespace.read.charset import clean
 from samespace.read.opening import bounded_bytes
 from samespace.read.passages import Draft
 from samespace.read.protocol import Facts, Options, Passage
@@ -48,13 +47,14 @@ class RtfReader:
         data = bounded_bytes(path, options.limits.unpacked_bytes, "RTF")
         draft = Draft(path, mime, options, f"{self.name}/{self.version}")
         title = re.search(rb"\{\\title\s([^{}]{1,500})\}", data[: 1 << 20])
-        yield from draft.text("".join(_text(data)))
-        yield draft.facts(title="".join(_text(title.group(1))) if title else None)
+        halves = "".join(_text(data)).encode("utf-16-le", "surrogatepass")  # characters beyond 16 bits come as two
+        yield from draft.text(halves.decode("utf-16-le", "replace"))
+        yield draft.facts(title="".join(_text(title.group(1), _declared_page(data))) if title else None)
 
 
-def _text(data: bytes) -> Iterator[str]:
-    """The characters of a document, in pieces."""
-    page, pending = "cp1252", bytearray()  # bytes of a code page that may need two for a character
+def _text(data: bytes, page: str = "cp1252") -> Iterator[str]:
+    """The characters of a document, in pieces; `page` holds until it names another."""
+    pending = bytearray()  # bytes of a code page that may need two for a character
     silent: list[bool] = [False]
     skips, skip = [1], 0  # characters that stand in for one in Unicode, by group, and those still to leave out
     fresh = False  # right after the beginning of a group
@@ -113,9 +113,14 @@ def _text(data: bytes) -> Iterator[str]:
 
 
 def _unicode(number: int) -> str:
-    """The character of a \\uN, which is signed and sixteen bits wide."""
+    """The character of a Unicode word, which is signed and sixteen bits wide."""
     value = number & 0xFFFF if number < 0 else number
-    return clean(chr(value)) if value <= 0x10FFFF else "\ufffd"
+    return chr(value) if 0 < value <= 0x10FFFF else "\ufffd"
+
+
+def _declared_page(data: bytes) -> str:
+    found = re.search(rb"\\ansicpg(\d{1,6})", data[:4096])
+    return _code_page(found.group(1)) if found else "cp1252"
 
 
 def _code_page(number: bytes) -> str:

@@ -45,7 +45,7 @@ _HTML = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _XML = re.compile(
-    rb"^\s*<(?:\?xml\s|!doctype\s|!--|[a-z][\w.-]*:?[\w.-]*(?:\s+[\w:.-]+\s*=\s*[\"']|\s*/?>))", re.IGNORECASE
+    rb"^\s*<(?:\?x|!doctype\s|!--|[a-z][\w.-]*:?[\w.-]*(?:\s+[\w:.-]+\s*=\s*[\"']|\s*/?>))", re.IGNORECASE
 )
 _MAIL = re.compile(
     rb"^(?:return-path|received|delivered-to|message-id|from|to|cc|subject|date|mime-version|x-[\w-]+|reply-to|sender"
@@ -102,7 +102,7 @@ def _text_type(head: bytes, name: str, suffix: str) -> str:
         return _TEXT_BY_NAME[suffix]
     if suffix in _SOURCE or name in _SOURCE_NAMES or (start.startswith(b"#!") and b"\n" in start[:200]):
         return "text/x-source"
-    if start.startswith(b"From ") and _is_mail(start.partition(b"\n")[2]):
+    if start.startswith(b"From ") and (suffix == ".mbox" or _is_mail(start.partition(b"\n")[2])):
         return "application/mbox"
     if _is_mail(start) or suffix == ".eml":
         return "message/rfc822"
@@ -117,7 +117,7 @@ def _ascii_view(head: bytes) -> bytes:
 
 
 def _is_xml(start: bytes, suffix: str) -> bool:
-    if start.lstrip().startswith(b"<?xml"):
+    if start.lstrip().startswith((b"<?xml", b"<?xpacket")):
         return True
     return suffix not in _TEXT_BY_NAME and suffix not in _SOURCE and _XML.match(start) is not None
 

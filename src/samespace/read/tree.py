@@ -1,6 +1,7 @@
 """JSON and JSON lines as text: "path: value" lines, one record of a list after the other; notebooks by their cells."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from samespace.read.text import decoded
 
 __all__ = ["READER", "TreeReader"]
 
+_SOLID = re.compile(r"\S")
 _DEPTH = 200  # levels of nesting
 _Range = tuple[int, int] | None
 
@@ -47,14 +49,10 @@ class TreeReader:
         yield draft.facts(title=_title(data))
 
     def _as_lines_or_text(self, text: str, draft: Draft, err: ValueError) -> Iterator[Passage | Facts]:
-        """What is called JSON and is none: JSON lines perhaps, else its text as it stands."""
-        first, _, rest = text.strip().partition("\n")
-        try:
-            several = bool(rest) and isinstance(json.loads(first), (dict, list))
-        except ValueError:
-            several = False
-        if several:
-            yield from _packed(draft, _lines(text, draft))
+        """What is called JSON and is none: several values perhaps, else its text as it stands."""
+        records = _one_after_the_other(text)
+        if records:
+            yield from _packed(draft, iter(records))
         else:
             draft.note(f"no JSON ({err}); read as plain text")
             yield from draft.text(text)
@@ -75,6 +73,18 @@ def _lines(text: str, draft: Draft) -> Iterator[tuple[str, _Range]]:
         yield record, (begin, at)
     if bad:
         draft.note(f"{bad} lines are no JSON; read as plain text")
+
+
+def _one_after_the_other(text: str) -> list[tuple[str, _Range]]:
+    """The values of a text that is nothing but JSON values with white space between; [] if it is not."""
+    decoder, found, at = json.JSONDecoder(), list[tuple[str, _Range]](), 0
+    while start := _SOLID.search(text, at):
+        try:
+            value, at = decoder.raw_decode(text, start.start())
+        except ValueError:
+            return []
+        found.append(("\n".join(_flat(value)), (start.start(), at)))
+    return found
 
 
 def _packed(draft: Draft, records: Iterator[tuple[str, _Range]]) -> Iterator[Passage]:

@@ -19,7 +19,7 @@ __all__ = ["READER", "XmlReader", "events", "local", "parse"]
 
 _SAFE = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False, "recover": True}
 _TITLES = frozenset({"title", "book-title"})
-_SILENT = frozenset({"style", "script", "binary", "path", "metadata"})
+_SILENT = frozenset({"style", "stylesheet", "script", "binary", "path", "metadata"})
 
 
 def parse(data: bytes) -> Any:
