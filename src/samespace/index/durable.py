@@ -6,6 +6,7 @@ Knows nothing of tables. Imports the standard library only.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 __all__ = ["Durable"]
@@ -15,15 +16,13 @@ class Durable:
     """The files below a folder, and which of them are known to be on the disk.
 
     Args:
-        folder: what to watch over; None = an object store, where a finished write is durable: nothing to do.
-        clean: whether everything there is known to be on the disk already.
+        folder: what to watch over.
+        clean: parts of it in which everything is known to be on the disk already.
     """
 
-    def __init__(self, folder: Path | None, *, clean: bool) -> None:
+    def __init__(self, folder: Path, *, clean: Iterable[str] = ()) -> None:
         self.folder = folder
-        self._seen: set[str] = set()
-        if folder is not None and clean:
-            self._seen = {entry.path for entry in _walk(str(folder))}
+        self._seen = {entry.path for part in clean for entry in _walk(str(folder / part))}
 
     def sync(self, *parts: str) -> int:
         """Put all new files below some parts of the folder on the disk, then the folders that name them.
@@ -34,8 +33,6 @@ class Durable:
         Returns:
             how many files were synced.
         """
-        if self.folder is None:
-            return 0
         tops = [str(self.folder / part) for part in parts] or [str(self.folder)]
         new = [entry for top in tops for entry in _walk(top) if entry.path not in self._seen]
         folders: set[str] = set()

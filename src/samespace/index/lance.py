@@ -5,7 +5,7 @@ Many processes read while one writes. What `commit` returned from survives a pow
 Knows nothing of models. Imports lance, pyarrow: import this module where it is used.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -16,16 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from samespace.errors import SpaceMismatchError, StoreError
-from samespace.index.check import check_commit
+from samespace.index.body import Body
+from samespace.index.disk import Disk
 from samespace.index.durable import Durable
-from samespace.index.exact import Exact
+from samespace.index.lance_writer import LanceWriter
 from samespace.index.lock import NAME, hold
 from samespace.index.previews import Previews
-from samespace.index.protocol import FileRow, ItemRow, Nearest, Status
-from samespace.index.schema import Card, file_rows, file_table, item_table, matrix, schemas, vector_table
-from samespace.index.snapshot import Snapshot, digests_of, join
+from samespace.index.protocol import Nearest, Status
+from samespace.index.ram import Ram
+from samespace.index.schema import Card, matrix
+from samespace.index.snapshot import Finder, Snapshot, digests_of, join
 from samespace.index.status import tally
 from samespace.index.tables import Tables, View, place
+from samespace.index.upkeep import RAM_ROWS, WORD_ROWS
 from samespace.space import Space, Vectors
 
 __all__ = ["LanceIndex"]
@@ -44,6 +47,7 @@ class LanceIndex:
         self._tables = tables
         self.uri, self.card = tables.uri, tables.card
         self.previews = Previews(tables.folder / "previews" if tables.folder else None)
+        self.ram_rows, self.word_rows = RAM_ROWS, WORD_ROWS
         self._lock = Lock()
         self._held: tuple[View, Snapshot] | None = None
 
@@ -60,7 +64,7 @@ class LanceIndex:
             _make(folder, str(uri))
             with hold(folder, wait=10.0):
                 if not Tables.exists(str(uri)):
-                    Tables(str(uri), Card(space, model, dict(recipe or {}))).create(Durable(folder, clean=False))
+                    Tables(str(uri), Card(space, model, dict(recipe or {}))).create(Durable(folder))
         return cls.open(uri, space)
 
     @classmethod
@@ -112,16 +116,39 @@ class LanceIndex:
         with self._lock:
             if self._held is None or self._held[0].files.latest_version != self._held[0].files.version:
                 view = self._tables.view()
-                self._held = view, self._read(view)
+                self._held = view, self._read(view, self._held[1] if self._held else None)
             return self._held[1]
 
-    def _read(self, view: View) -> Snapshot:
+    def _read(self, view: View, last: Snapshot | None) -> Snapshot:
+        """Load a view; vectors that the last Snapshot held in RAM are not read again."""
         items = join(view.files.to_table(), view.items.to_table())
-        table = view.vectors.to_table()
-        digests, rows = digests_of(items, table["digest"])
-        at = pc.index_in(digests, value_set=table["digest"]).to_numpy()
-        data = matrix(table["vector"], self.space.dim)[at]
-        return Snapshot(self.space, digests, items, rows, Exact(data, self.space))
+        known = view.vectors.to_table(columns=["digest"])["digest"]
+        digests, rows = digests_of(items, known)
+        positions = pc.index_in(digests, value_set=known).to_numpy().astype(np.int64)
+        finder: Finder
+        if len(digests) > self.ram_rows:
+            finder = Disk(view.vectors, digests, positions, self.space)
+        else:
+            finder = Ram(self._load(view.vectors, digests, positions, last), self.space)
+        body = None
+        if items.num_rows > self.word_rows and any(i.name == "terms" for i in view.items.describe_indices()):
+            body = Body(view.items, items["id"])
+        return Snapshot(self.space, digests, items, rows, finder, body)
+
+    def _load(self, table: Any, digests: pa.Array, positions: np.ndarray, last: Snapshot | None) -> np.ndarray:
+        """The vectors of some digests, which stand at these positions of their table."""
+        data = np.empty((len(digests), self.space.dim), np.float32)
+        new = np.ones(len(digests), bool)
+        if last is not None and isinstance(last.finder, Ram):
+            at = pc.fill_null(pc.index_in(digests, value_set=last.digests), -1).to_numpy().astype(np.int64)
+            new = at < 0
+            data[~new] = last.finder.data[at[~new]]
+        wanted = positions[new]
+        if 2 * len(wanted) > table.count_rows():
+            data[new] = matrix(table.to_table(columns=["vector"])["vector"], self.space.dim)[wanted]
+        elif len(wanted):
+            data[new] = matrix(table.take(wanted, columns=["vector"])["vector"], self.space.dim)
+        return data
 
     def status(self) -> Status:
         """What it is and how it stands."""
@@ -144,67 +171,14 @@ class LanceIndex:
         """Take the lock. Raises IndexLockedError naming the owner; StoreError on an object store."""
         folder = _folder(self.uri)
         with hold(folder, wait=wait) as in_order:
-            durable = Durable(folder, clean=in_order)
-            durable.sync()
-            yield LanceWriter(self._tables, durable, self.previews)
-
-
-class LanceWriter:
-    """The one who may change a LanceIndex."""
-
-    def __init__(self, tables: Tables, durable: Durable, previews: Previews) -> None:
-        self._tables, self._durable, self._previews = tables, durable, previews
-        self._schemas = schemas(tables.card)
-        view = tables.view()
-        self._known = set(view.vectors.to_table(columns=["digest"])["digest"].to_pylist())
-        self._files = file_rows(view.files.to_table())
-
-    def files(self) -> dict[str, FileRow]:
-        """All file rows by path."""
-        return dict(self._files)
-
-    def readings(self) -> frozenset[str]:
-        """Readings whose items are wholly there."""
-        return frozenset(f.reading for f in self._files.values() if f.status != "failed")
-
-    def missing(self, digests: Sequence[str]) -> list[str]:
-        """Those that have no vector yet, in order, without repeats."""
-        return [d for d in dict.fromkeys(digests) if d and d not in self._known]
-
-    def commit(
-        self, files: Sequence[FileRow], items: Sequence[ItemRow], digests: Sequence[str], vectors: Vectors
-    ) -> None:
-        """Write vectors, then items, then files; on the disk when it returns."""
-        check_commit(items, digests, vectors, self._tables.card.space, self._known)
-        self._previews.sync()
-        name = self._tables.card.vector_table
-        rows = vector_table(digests, vectors, self._schemas[name])
-        self._tables.upsert(name, rows, "digest", self._durable, update=False)
-        self._known.update(digests)
-        self._tables.upsert("items", item_table(items, self._schemas["items"]), "id", self._durable)
-        self._tables.upsert("files", file_table(files, self._schemas["files"]), "path", self._durable)
-        self._files.update({file.path: file for file in files})
-
-    def remove(self, paths: Sequence[str]) -> int:
-        """Forget files; their items and vectors go at the next maintenance."""
-        gone = [path for path in dict.fromkeys(paths) if path in self._files]
-        self._tables.delete("files", pa.array(gone, pa.string()), "path", self._durable)
-        for path in gone:
-            del self._files[path]
-        return len(gone)
-
-    def maintain(self) -> None:
-        """Collect what no file leads to."""
-        view = self._tables.view()
-        readings = pa.array(sorted(self.readings()), pa.string())
-        items = view.items.to_table(columns=["id", "reading", "digest"])
-        kept = pc.is_in(items["reading"], value_set=readings)
-        self._tables.delete("items", items.filter(pc.invert(kept))["id"].combine_chunks(), "id", self._durable)
-        wanted = pc.unique(items.filter(kept)["digest"])
-        digests = view.vectors.to_table(columns=["digest"])["digest"]
-        lost = digests.filter(pc.invert(pc.is_in(digests, value_set=wanted))).combine_chunks()
-        self._tables.delete(self._tables.card.vector_table, lost, "digest", self._durable)
-        self._known.difference_update(lost.to_pylist())
+            durable = Durable(folder, clean=self._tables.parts() if in_order else ())
+            if not in_order:
+                durable.sync()  # the last writer was killed: what it wrote may be in memory only
+            writer = LanceWriter(self._tables, durable, self.previews)
+            try:
+                yield writer
+            finally:
+                writer.close()
 
 
 def _folder(uri: str) -> Path:

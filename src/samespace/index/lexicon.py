@@ -8,6 +8,7 @@ Knows nothing of how an Index is kept. Imports numpy and pyarrow. Letters: m ite
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,16 @@ import pyarrow.compute as pc
 from samespace.index.protocol import Nearest
 from samespace.index.term import normalize
 
-__all__ = ["Lexicon", "Postings"]
+__all__ = ["Lexicon", "Postings", "Words"]
 
 _K1, _B = 1.2, 0.75  # Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009
+
+
+class Words(Protocol):
+    """What can tell how well each row matches some terms."""
+
+    def score(self, query: list[str]) -> np.ndarray:
+        """(rows,) float32, 0 where no term stands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +94,14 @@ class Lexicon:
         first: first item row of each file.
     """
 
-    body: Postings
-    names: Postings
+    body: Words
+    names: Words
     file_of: np.ndarray
     first: np.ndarray
 
     @classmethod
-    def of(cls, items: pa.Table) -> "Lexicon":
-        """From the item rows of a Snapshot, which stand by path."""
+    def of(cls, items: pa.Table, body: Words | None = None) -> "Lexicon":
+        """From the item rows of a Snapshot, which stand by path; `body` if their words are inverted already."""
         paths = items["path"].to_numpy(zero_copy_only=False)
         starts = np.ones(len(paths), bool)
         starts[1:] = paths[1:] != paths[:-1]
@@ -103,11 +111,12 @@ class Lexicon:
             " ".join(normalize(f"{PurePosixPath(path).name} {title}"))
             for path, title in zip(paths[first], titles, strict=True)
         ]
-        return cls(Postings.of(items["terms"]), Postings.of(pa.array(named, pa.string())), starts.cumsum() - 1, first)
+        names = Postings.of(pa.array(named, pa.string()))
+        return cls(body or Postings.of(items["terms"]), names, starts.cumsum() - 1, first)
 
     def search(self, query: str, k: int, allowed: np.ndarray | None = None) -> Nearest:
         """The k best item rows with their BM25 scores; a file's name counts for rows that match, and for its first."""
-        terms = normalize(query)
+        terms = list(dict.fromkeys(normalize(query)))
         scores = self.body.score(terms)
         named = self.names.score(terms)
         at = np.union1d(np.flatnonzero(scores), self.first)

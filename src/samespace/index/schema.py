@@ -80,7 +80,9 @@ class Card:
             return cls(space, notes[b"samespace:model"].decode(), json.loads(notes[b"samespace:recipe"]))
         except (KeyError, ValueError) as err:
             raise IndexDamagedError(
-                uri, f"its table does not say what it holds ({err})", "Restore it from a copy, or index again elsewhere"
+                uri,
+                f"its table does not say what it holds ({err})",
+                "Restore the index from a copy, or delete it and index again",
             ) from err
 
     @property

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from samespace.index.lexicon import Lexicon
+from samespace.index.lexicon import Lexicon, Words
 from samespace.index.protocol import Nearest
 from samespace.space import Space, Vectors
 
@@ -45,6 +45,7 @@ class Snapshot:
             preview, text, content, locator and meta (both JSON); numbers: position, size, modified. Nothing is null.
         vector_row: (m,) int64, the vector row of each item row; -1 = it has none.
         finder: what searches the vector rows.
+        body: what searches the words of the item rows; None = they are inverted in RAM when first asked for.
     """
 
     space: Space
@@ -52,6 +53,7 @@ class Snapshot:
     items: pa.Table
     vector_row: np.ndarray
     finder: Finder
+    body: Words | None = None
 
     def __len__(self) -> int:
         """Vector rows."""
@@ -74,7 +76,7 @@ class Snapshot:
     @cached_property
     def lexicon(self) -> Lexicon:
         """What searches the words of the item rows, and the names and titles of their files."""
-        return Lexicon.of(self.items)
+        return Lexicon.of(self.items, self.body)
 
     def vectors(self, rows: np.ndarray) -> Vectors:
         """The vectors of some vector rows."""

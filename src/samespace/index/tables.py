@@ -9,13 +9,14 @@ Knows nothing of search. Imports lance, pyarrow.
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import lance
 import pyarrow as pa
 
 from samespace.errors import IndexDamagedError, IndexNotFoundError
-from samespace.index.durable import Durable
+from samespace.index.durable import Durable, fsync
 from samespace.index.schema import Card, schemas
 
 __all__ = ["Tables", "View", "place"]
@@ -59,14 +60,15 @@ class Tables:
             IndexNotFoundError, IndexVersionError, IndexDamagedError.
         """
         if not cls.exists(uri):
+            folder = place(uri)
+            if folder is not None and (folder / "items.lance").is_dir() and _open(uri, "items").count_rows():
+                raise _damaged(uri, "its table 'files' is gone")
             raise IndexNotFoundError(uri)
         card = Card.of(_open(uri, "files").schema, uri)
         tables = cls(uri, card)
         for name in (card.vector_table, "items"):
             if Card.of(_open(uri, name).schema, uri).space != card.space:
-                raise IndexDamagedError(
-                    uri, f"its table {name!r} is of another space", "Restore it from a copy, or index again elsewhere"
-                )
+                raise _damaged(uri, f"its table {name!r} is of another space")
         return tables
 
     @staticmethod
@@ -82,10 +84,34 @@ class Tables:
         return True
 
     def create(self, durable: Durable) -> None:
-        """Make the tables that are not there yet, the files table last."""
+        """Make the tables, the files table last. An empty one that a killed `create` left is made anew.
+
+        Raises:
+            IndexDamagedError: there are rows, and no files table: nothing of it is touched.
+        """
         for name, schema in schemas(self.card).items():
-            lance.write_dataset(schema.empty_table(), _path(self.uri, name), schema=schema, mode="overwrite")
+            left = durable.folder / f"{name}.lance"
+            if left.exists():
+                if self._rows(name):
+                    raise _damaged(self.uri, "its table 'files' is gone")
+                rmtree(left)
+            lance.write_dataset(schema.empty_table(), _path(self.uri, name), schema=schema)
             durable.sync()
+        fsync(str(durable.folder.parent))
+
+    def _rows(self, name: str) -> int:
+        try:
+            return int(_open(self.uri, name).count_rows())
+        except IndexDamagedError:
+            return 0
+
+    def parts(self) -> tuple[str, ...]:
+        """Names of the tables' folders."""
+        return tuple(f"{name}.lance" for name in schemas(self.card))
+
+    def open_table(self, name: str) -> Any:
+        """The newest version of one table. Raises IndexDamagedError."""
+        return _open(self.uri, name)
 
     def view(self) -> View:
         """Open all three so that they fit together."""
@@ -100,14 +126,14 @@ class Tables:
         """Write rows by their key; on the disk when it returns. With `update` rows that are there are replaced."""
         if not rows.num_rows:
             return
-        table = _open(self.uri, name)
+        table = self.open_table(name)
         merge = table.merge_insert(key).when_not_matched_insert_all()
         self._commit(table, name, merge.when_matched_update_all() if update else merge, rows, durable)
 
     def delete(self, name: str, keys: pa.Array, key: str, durable: Durable) -> None:
         """Delete rows by their key."""
         if len(keys):
-            table = _open(self.uri, name)
+            table = self.open_table(name)
             self._commit(table, name, table.merge_insert(key).when_matched_delete(), pa.table({key: keys}), durable)
 
     def _commit(self, table: Any, name: str, merge: Any, rows: pa.Table, durable: Durable) -> None:
@@ -128,6 +154,8 @@ def _open(uri: str, name: str) -> Any:
         return lance.dataset(_path(uri, name))
     except (ValueError, OSError) as err:
         first = str(err).splitlines()[0][:200]
-        raise IndexDamagedError(
-            uri, f"its table {name!r} does not open ({first})", "Restore it from a copy, or index again elsewhere"
-        ) from err
+        raise _damaged(uri, f"its table {name!r} does not open ({first})") from err
+
+
+def _damaged(uri: str, fact: str) -> IndexDamagedError:
+    return IndexDamagedError(uri, fact, "Restore the index from a copy, or delete it and index again")
