@@ -233,8 +233,9 @@ def image_processor(folder: Folder) -> Any:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep transformers' progress bars and notes off stderr; its errors are raised, and ours say more."""
-    from transformers.utils import logging
+    from transformers.utils import logging as notes
 
+    logging: Any = notes
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
