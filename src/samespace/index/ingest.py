@@ -1,0 +1,192 @@
+"""Ingest: folders into an Index. Scan, read, encode and commit as one pipeline.
+
+Reading goes on in worker processes while the encoder works; a bounded queue stands between them. What is committed is
+kept whatever happens next, and the next run goes on from there.
+
+Knows nothing of any model or format. Imports the reader pool.
+"""
+
+import os
+import queue
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from samespace.encode.protocol import Encoder
+from samespace.errors import SpaceMismatchError
+from samespace.index.batch import Batch
+from samespace.index.intake import Intake
+from samespace.index.plan import Planner, Read, Step
+from samespace.index.previews import Previews
+from samespace.index.progress import Counts, Meter, Progress
+from samespace.index.protocol import Index
+from samespace.index.scan import Found, resolve
+from samespace.index.survey import survey
+from samespace.read.pool import ReaderPool
+from samespace.read.protocol import Event, Options
+
+__all__ = ["Counts", "Progress", "Target", "ingest"]
+
+_QUEUE = 64  # events between reading and encoding
+_TICK = 0.2  # seconds between looks at the stop event
+
+
+class Target(Index, Protocol):
+    """An Index that also keeps previews."""
+
+    previews: Previews
+
+
+def ingest(
+    index: Target,
+    encoder: Encoder,
+    roots: Iterable[str | os.PathLike[str]],
+    *,
+    options: Options | None = None,
+    workers: int = 2,
+    progress: Callable[[Progress], None] | None = None,
+    stop: threading.Event | None = None,
+    retry_failed: bool = False,
+    forget: bool = False,
+    wait: float = 0.0,
+    tidy: bool = True,
+) -> Counts:
+    """Bring an index up to date with folders.
+
+    Args:
+        index: what to write to; it must be of the encoder's Space.
+        encoder: what makes the vectors.
+        roots: folders or files. What the index knows under them and is gone is forgotten; the rest of it stays.
+        options: how to read; `wants` is taken from the encoder.
+        workers: reading processes.
+        progress: is told how it stands, from this thread.
+        stop: set it to end early, in order: what is finished is committed.
+        retry_failed: read again what failed before, although nothing about it changed.
+        forget: take roots that are missing or empty at their word, and forget what was under them.
+        wait: seconds to wait for another writer.
+        tidy: collect and compact at the end if anything changed.
+
+    Raises:
+        SpaceMismatchError: the index is of another Space.
+        QueryError: a root does not exist, or is empty where the index knows files, without `forget`.
+        IndexLockedError: another process is writing.
+    """
+    if index.space != encoder.space:
+        raise SpaceMismatchError(str(encoder.space), str(index.space))
+    places = resolve(roots, forget=forget)
+    made = replace(options or Options(), wants=encoder.modalities)
+    stop = stop or threading.Event()
+    counts = Counts()
+    meter = Meter(counts, progress)
+    with index.writer(wait=wait) as writer:
+        planner = Planner(writer.files(), made, retry_failed=retry_failed)
+        batch = Batch(writer, encoder, counts)
+        intake = Intake(batch, planner, index.previews, counts, meter)
+        meter.begin("scan")
+        found = survey(
+            places, planner, counts, own=_own(index), forget=forget, look=meter.look, stopped=stop.is_set
+        )  # fmt: skip
+        for row in found.blind:
+            intake.write(row)
+        meter.begin("read", len(found.work) + len(found.blind), sum(f.size for f in found.work))
+        if found.work:
+            _Pipe(intake, batch, planner, meter, stop).run(found.work, ReaderPool(made, workers))
+        while batch.finished or batch.items:  # a file that is settled may let its copies go
+            batch.flush()
+        counts.stopped = stop.is_set()
+        if not counts.stopped:
+            gone = found.gone(list(planner.known))
+            moved = sum(planner.known[path].content in intake.contents - {""} for path in gone)
+            counts.moved, counts.removed = moved, len(gone) - moved
+            writer.remove(gone)
+            if tidy and (gone or intake.contents):
+                meter.begin("tidy")
+                writer.maintain()
+    meter.begin("done")
+    return counts
+
+
+class _End:
+    """Reading is over, well or with an error."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+class _Pipe:
+    """Deciding and reading in a thread of their own, taking in and encoding in the caller's."""
+
+    def __init__(self, intake: Intake, batch: Batch, planner: Planner, meter: Meter, stop: threading.Event) -> None:
+        self._intake, self._batch, self._planner, self._meter, self._stop = intake, batch, planner, meter, stop
+        self._over = threading.Event()
+        self._queue: queue.Queue[Step | Event | _End] = queue.Queue(_QUEUE)
+
+    def run(self, work: Sequence[Found], pool: ReaderPool) -> None:
+        """All of the work, or as much as is done when it is stopped."""
+        thread = threading.Thread(target=self._feed, args=(work, pool), name="samespace-read", daemon=True)
+        with pool:
+            thread.start()
+            try:
+                self._drain()
+            finally:
+                self._over.set()
+                pool.close()
+                thread.join()
+
+    def _feed(self, work: Sequence[Found], pool: ReaderPool) -> None:
+        """Decide file by file, have read what needs reading, and pass everything on."""
+        end = _End()
+        try:
+            for event in pool.read(self._paths(work)):
+                self._put(event)
+        except InterruptedError:
+            pass
+        except BaseException as err:
+            end = _End(err)
+        self._put(end)
+
+    def _paths(self, work: Sequence[Found]) -> Iterator[Path]:
+        for found in work:
+            if self._stopped():
+                return
+            step = self._planner.step(found, self._stopped)
+            self._put(step)
+            if isinstance(step, Read) and not step.copy:
+                yield found.path
+
+    def _put(self, message: Step | Event | _End) -> None:
+        while not self._over.is_set():
+            try:
+                return self._queue.put(message, timeout=_TICK)
+            except queue.Full:
+                continue
+
+    def _drain(self) -> None:
+        """Take what comes until its end or a stop."""
+        while not self._stop.is_set():
+            try:
+                message = self._queue.get(timeout=_TICK)
+            except queue.Empty:
+                self._meter.look()
+            else:
+                if isinstance(message, _End):
+                    if message.error:
+                        raise message.error
+                    return
+                self._intake.take(message)
+            if self._batch.full():
+                self._batch.flush()
+
+    def _stopped(self) -> bool:
+        return self._over.is_set() or self._stop.is_set()
+
+
+def _own(index: object) -> Path | None:
+    """The folder of an index, if it is one."""
+    uri = str(getattr(index, "uri", "")).removeprefix("file://")
+    if not uri or re.match(r"[a-z][a-z0-9+.-]+://", uri):
+        return None
+    return Path(os.path.realpath(uri))
