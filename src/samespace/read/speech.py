@@ -1,0 +1,178 @@
+"""Speech in recordings and films: sentences, and the seconds in which they are said.
+
+faster-whisper (extra `speech`) on one thread in 8-bit arithmetic. Silence and noise are cut away first by its
+voice-activity model; sentences that a speech model makes up for want of speech are dropped by its own doubts.
+
+Long recordings are heard in stretches of some minutes, cut where it is quietest, so that memory stays small. Decoding
+is greedy over beams without sampling: the same bytes give the same words.
+
+Knows nothing of files. Imports faster_whisper and numpy where they are used. Letters: n samples.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from samespace.errors import SamespaceError
+from samespace.read import whisper
+from samespace.read.budget import Budget
+from samespace.read.media import RATE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Heard", "Listener", "listener", "sentences"]
+
+_STRETCH = 300  # seconds that are heard at a time
+_SEARCH = 30  # seconds before its end in which the quietest place is looked for
+_QUIET = 0.0005  # root of the mean square, of a whole stretch: nothing but silence
+# When the model's doubts outweigh what it wrote (the first three are Whisper's own rules).
+_NO_SPEECH, _UNSURE, _REPETITIVE, _WORTHLESS = 0.6, -1.0, 2.4, -1.5
+_ENDS = (".", "!", "?", "…", "。", "！", "？", "।", "؟")
+_SHORT, _LONG = 60, 300  # letters: shorter passages take the next sentence in, longer ones end at any pause
+_REST = 20  # letters: a rest this short goes with what was said before
+_PAUSE = 1.5  # seconds of silence that end a passage
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Something that was said.
+
+    Attributes:
+        text: in words.
+        start: second in which it begins.
+        end: second in which it ends.
+        language: BCP 47 tag.
+    """
+
+    text: str
+    start: float
+    end: float
+    language: str
+
+
+@dataclass
+class Listener:
+    """A speech model, ready.
+
+    Attributes:
+        name: of the model.
+        any_language: False for a model that knows English only.
+    """
+
+    name: str
+    any_language: bool
+    _model: Any
+
+    def hear(self, sound: Iterable["np.ndarray"], budget: Budget, notes: list[str]) -> Iterator[Heard]:
+        """Turn sound at 16,000 samples a second into passages of one to three sentences.
+
+        Stops early when the file's time is used up, and says so in `notes`.
+        """
+        language: str | None = None if self.any_language else "en"
+        some = False
+        for start, stretch in _stretches(sound):
+            if budget.spent():
+                notes.append(
+                    f"speech after {int(start) // 60}:{int(start) % 60:02} was not heard: the time for one file is over"
+                )
+                return
+            for heard in sentences(self._segments(stretch, language)):
+                language, some = heard.language, True
+                yield replace(heard, start=round(heard.start + start, 2), end=round(heard.end + start, 2))
+        if not some:
+            notes.append("no speech was heard")
+
+    def _segments(self, sound: "np.ndarray", language: str | None) -> Iterator[Heard]:
+        """What the model hears in one stretch, its doubtful parts left out."""
+        import numpy as np
+
+        length = sound.size / RATE
+        if length < 0.1 or float(np.sqrt(np.mean(np.square(sound)))) < _QUIET:
+            return
+        segments, info = self._model.transcribe(
+            sound,
+            language=language,
+            beam_size=5,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            vad_filter=True,
+            vad_parameters={"min_silence_duration_ms": 800, "speech_pad_ms": 200},
+        )
+        for segment in segments:
+            text = " ".join(segment.text.split())
+            if text and not _made_up(segment):
+                yield Heard(text, max(0.0, segment.start), min(segment.end, length), info.language)
+
+
+@cache
+def listener(folder: str | None) -> Listener | str:
+    """The speech model of this process, or why there is none, with the mend."""
+    try:
+        weights = whisper.find(folder)
+        from faster_whisper import WhisperModel
+
+        model = WhisperModel(
+            str(weights.folder), device="cpu", compute_type="int8", cpu_threads=1, num_workers=1, local_files_only=True
+        )
+    except (SamespaceError, ImportError, RuntimeError, ValueError, OSError) as err:
+        return "speech was not heard: " + " – ".join(str(err).splitlines())
+    return Listener(weights.name, bool(model.model.is_multilingual), model)
+
+
+def sentences(segments: Iterable[Heard]) -> Iterator[Heard]:
+    """Join segments until a sentence ends, there is a pause, or it gets long."""
+    held: Heard | None = None
+    for segment in segments:
+        if held is not None and _parted(held, segment):
+            yield held
+            held = None
+        held = segment if held is None else _joined(held, segment)
+    if held is not None:
+        yield held
+
+
+def _joined(first: Heard, second: Heard) -> Heard:
+    space = "" if first.language in ("zh", "ja", "th", "yue") else " "
+    return replace(first, text=first.text + space + second.text, end=second.end)
+
+
+def _parted(before: Heard, after: Heard) -> bool:
+    complete = before.text.endswith(_ENDS) and len(before.text) >= _SHORT and len(after.text) >= _REST
+    return complete or after.start - before.end > _PAUSE or len(before.text) + len(after.text) > _LONG
+
+
+def _made_up(segment: Any) -> bool:
+    """True if the model itself doubts it: likely silence, or the same words over and over."""
+    if segment.no_speech_prob > _NO_SPEECH and segment.avg_logprob < _UNSURE:
+        return True
+    return bool(segment.compression_ratio > _REPETITIVE or segment.avg_logprob < _WORTHLESS)
+
+
+def _stretches(sound: Iterable["np.ndarray"]) -> Iterator[tuple[float, "np.ndarray"]]:
+    """(second in which it begins, samples (n,)) of stretches of about five minutes, cut where it is quiet."""
+    import numpy as np
+
+    held: list[np.ndarray] = []
+    length = begin = 0
+    for block in sound:
+        held.append(block)
+        length += block.size
+        while length >= _STRETCH * RATE:
+            whole = np.concatenate(held)
+            cut = _quietest(whole[: _STRETCH * RATE])
+            yield begin / RATE, whole[:cut]
+            held, length, begin = [whole[cut:]], length - cut, begin + cut
+    if length:
+        yield begin / RATE, np.concatenate(held)
+
+
+def _quietest(sound: "np.ndarray") -> int:
+    """The middle of the quietest fifth of a second near the end: an index into the samples (n,)."""
+    import numpy as np
+
+    step = RATE // 5
+    first = max(0, sound.size - _SEARCH * RATE)
+    windows = sound[first : first + (sound.size - first) // step * step].reshape(-1, step)
+    return first + int(np.square(windows).mean(axis=1).argmin()) * step + step // 2
