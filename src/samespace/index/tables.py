@@ -61,7 +61,7 @@ class Tables:
         """
         if not cls.exists(uri):
             folder = place(uri)
-            if folder is not None and (folder / "items.lance").is_dir() and _open(uri, "items").count_rows():
+            if folder is not None and any((folder / "items.lance" / "data").glob("*")):
                 raise _damaged(uri, "its table 'files' is gone")
             raise IndexNotFoundError(uri)
         card = Card.of(_open(uri, "files").schema, uri)
@@ -92,18 +92,12 @@ class Tables:
         for name, schema in schemas(self.card).items():
             left = durable.folder / f"{name}.lance"
             if left.exists():
-                if self._rows(name):
+                if any((left / "data").glob("*")):
                     raise _damaged(self.uri, "its table 'files' is gone")
                 rmtree(left)
             lance.write_dataset(schema.empty_table(), _path(self.uri, name), schema=schema)
             durable.sync()
         fsync(str(durable.folder.parent))
-
-    def _rows(self, name: str) -> int:
-        try:
-            return int(_open(self.uri, name).count_rows())
-        except IndexDamagedError:
-            return 0
 
     def parts(self) -> tuple[str, ...]:
         """Names of the tables' folders."""
