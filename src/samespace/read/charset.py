@@ -89,7 +89,7 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
     for mark, name in _BOMS:
         if data.startswith(mark):
             return clean(data[len(mark) :].decode(name, "replace")), name
-    for name in dict.fromkeys(filter(None, (_known(declared), "utf-8", _utf16_without_mark(data)))):
+    for name in dict.fromkeys(filter(None, (_known(declared), _utf16_without_mark(data), "utf-8"))):
         try:
             return clean(data.decode(name)), name
         except UnicodeDecodeError:

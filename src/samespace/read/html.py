@@ -15,10 +15,11 @@ from samespace.read.protocol import Facts, Options, Passage
 __all__ = ["READER", "HtmlReader", "Words", "words"]
 
 _DECLARED = re.compile(rb"(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-_SILENT = frozenset({"script", "style", "template", "noscript", "head", "iframe", "object", "canvas", "svg"})
+_SILENT = frozenset({"script", "style", "template", "noscript", "head", "iframe", "object", "svg", "math"})
 _PARAGRAPHS = frozenset(
-    """address article aside blockquote body center details dialog div dl fieldset figcaption figure footer form h1 h2 h3
-    h4 h5 h6 header hgroup hr main nav ol p pre section summary table tbody tfoot thead title ul""".split()  # noqa: SIM905
+    """address article aside blockquote body center details dialog div dl fieldset figcaption figure footer form h1 h2
+    h3 h4 h5 h6 header hgroup hr main nav ol p pre section summary table tbody tfoot thead title
+    ul""".split()  # noqa: SIM905
 )
 _LINES = frozenset(("br", "caption", "dd", "dt", "legend", "li", "option", "tr"))
 _GAPS = ("", " ", " | ", "\n", "\n\n")  # what may stand between two texts; the greatest asked for wins

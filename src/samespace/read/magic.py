@@ -132,6 +132,7 @@ _WEAK: dict[str, tuple[re.Pattern[bytes], str]] = {
     ".msp": (re.compile(rb"DanM|LinS"), "image/x-msp"),
     ".dib": (re.compile(rb"[\x0c\x28\x34\x38\x6c\x7c]\x00\x00\x00"), "image/bmp"),
     ".ac3": (re.compile(rb"\x0b\x77"), "audio/ac3"),
+    ".aac": (re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"), "audio/aac"),
     ".mp3": (re.compile(rb"\x00*\xff[\xe2-\xff]"), "audio/mpeg"),
 }
 
@@ -181,9 +182,9 @@ def _sound(head: bytes) -> str | None:
         return None
     if head[1] & 0xF6 == 0xF0:
         length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
-        return "audio/aac" if length > 7 and (length >= len(head) - 1 or head[length : length + 1] == b"\xff") else None
+        return "audio/aac" if length > 7 and head[length : length + 1] == b"\xff" else None
     length = _mpeg_frame(head)
-    if length and (length >= len(head) - 1 or (head[length] == 0xFF and head[length + 1] & 0xE0 == 0xE0)):
+    if 0 < length < len(head) - 1 and head[length] == 0xFF and head[length + 1] & 0xE0 == 0xE0:
         return "audio/mpeg"
     return None
 

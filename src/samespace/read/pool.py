@@ -27,6 +27,7 @@ from samespace.read.worker import Job
 __all__ = ["ReaderPool"]
 
 _TICK = 0.5  # seconds between looks at the clock
+_SECONDS_TO_START = 60.0  # for a machine that is busy
 _NONSENSE = ReadError("crashed", "its reader answered nonsense", "It is damaged or hostile: leave it out")
 _CLOSED = "this ReaderPool is closed\nUse it inside its with block"
 _FILES_PER_WORKER = 2000  # then a fresh one: what a library leaked goes with it
@@ -141,10 +142,10 @@ class ReaderPool:
 
     def _one_answer(self, process: Process) -> bytes | ReadError:
         """The answer to a job that has only one."""
-        deadline = time.monotonic() + self.options.limits.wall_seconds
         made: object = READY
         while made == READY:
-            if not process.connection.poll(max(0.0, deadline - time.monotonic())):
+            patience = self.options.limits.wall_seconds + (0 if process.ready else _SECONDS_TO_START)
+            if not process.connection.poll(patience):
                 raise self._timeout()
             made = process.answer()
         if not isinstance(made, (bytes, ReadError)):
@@ -163,6 +164,7 @@ class ReaderPool:
             self._drop(process)
             raise
         deadline = time.monotonic() + self.options.limits.wall_seconds
+        deadline += 0 if process.ready else _SECONDS_TO_START  # set anew when it is ready
         tasks[process.connection.fileno()] = _Task(path, process, deadline)
 
     def _events(self, tasks: dict[int, _Task], queue: deque[Path]) -> Iterator[Event]:
@@ -185,6 +187,7 @@ class ReaderPool:
         try:
             event = task.process.answer()
             if event == READY:
+                task.deadline = time.monotonic() + self.options.limits.wall_seconds
                 return None
             if not isinstance(event, (Some, Done, Failed)):
                 raise WorkerLost(_NONSENSE)

@@ -49,7 +49,7 @@ class Process:
             siblings: how many workers share the machine, itself included.
         """
         self.files = 0
-        self._ready = False
+        self.ready = False
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         ours, theirs = socket.socketpair()
         life_read, self._life = os.pipe()
@@ -99,7 +99,7 @@ class Process:
             message = wire.unpack(self.connection.recv_bytes(wire.LONGEST))
         except (EOFError, OSError, pickle.UnpicklingError) as err:
             raise self._lost() from err
-        self._ready = True
+        self.ready = True
         return message
 
     def _tell(self, data: bytes) -> None:
@@ -114,7 +114,7 @@ class Process:
             self._process.wait(_SECONDS_TO_END)
         code = self._process.poll()
         last = self._last_words()
-        if not self._ready and code is not None and code > 0:
+        if not self.ready and code is not None and code > 0:
             raise RuntimeError(f"a reader process cannot start: {last or f'exit status {code}'}\nMend the installation")
         if code == -signal.SIGXCPU:
             seconds = self._options.limits.cpu_seconds

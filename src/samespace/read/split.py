@@ -88,16 +88,14 @@ def split(text: str, size: int, overlap: int) -> list[tuple[int, int]]:
     start, least = _skip(text, 0), 0  # a passage ends beyond `least`, so that each brings something new
     while start < len(text):
         fits = int(np.searchsorted(sums, sums[start] + size * _NARROW, side="right")) - 1
-        if fits <= least and start < least:  # no room for the overlap and something new
-            start = _skip(text, least)
-            continue
         if fits >= len(text):
             end, rank = len(text.rstrip()), 0
         else:
             middle = int(np.searchsorted(sums, sums[start] + size, side="left"))
             end, rank = _cut(text, start, max(middle, least, start), max(fits, start + 1))
-        if end <= least:  # only white space was left
-            break
+        if end <= least:  # nothing new fits beside the overlap
+            start = _skip(text, least)
+            continue
         ranges.append((start, end))
         least = end
         wanted = int(np.searchsorted(sums, sums[end] - min(overlap, size // 2) * _NARROW, side="left"))
