@@ -80,6 +80,10 @@ class FlatIndex:
             self._snapshot = Snapshot(self.space, digests, items, rows, Exact(matrix, self.space))
         return self._snapshot
 
+    def files(self) -> dict[str, FileRow]:
+        """All file rows by path."""
+        return dict(self._files)
+
     def status(self) -> Status:
         """What it is and how it stands."""
         files = file_table(list(self._files.values()), schemas(self.card)["files"])

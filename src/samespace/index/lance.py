@@ -22,12 +22,13 @@ from samespace.index.durable import Durable
 from samespace.index.lance_writer import LanceWriter
 from samespace.index.lock import NAME, hold
 from samespace.index.previews import Previews
-from samespace.index.protocol import Nearest, Status
+from samespace.index.protocol import FileRow, Nearest, Status
 from samespace.index.ram import Ram
-from samespace.index.schema import Card, matrix
+from samespace.index.schema import Card, file_rows, matrix
 from samespace.index.snapshot import Finder, Snapshot, digests_of, join
 from samespace.index.status import tally
 from samespace.index.tables import Tables, View, place
+from samespace.index.trouble import reading
 from samespace.index.upkeep import RAM_ROWS, WORD_ROWS
 from samespace.space import Space, Vectors
 
@@ -115,8 +116,9 @@ class LanceIndex:
         """The newest consistent view; the same object as before if nothing was committed since."""
         with self._lock:
             if self._held is None or self._held[0].files.latest_version != self._held[0].files.version:
-                view = self._tables.view()
-                self._held = view, self._read(view, self._held[1] if self._held else None)
+                with reading(self.uri):
+                    view = self._tables.view()
+                    self._held = view, self._read(view, self._held[1] if self._held else None)
             return self._held[1]
 
     def _read(self, view: View, last: Snapshot | None) -> Snapshot:
@@ -150,6 +152,10 @@ class LanceIndex:
             data[new] = matrix(table.take(wanted, columns=["vector"])["vector"], self.space.dim)
         return data
 
+    def files(self) -> dict[str, FileRow]:
+        """All file rows by path, without the lock."""
+        return file_rows(self._tables.view().files.to_table())
+
     def status(self) -> Status:
         """What it is and how it stands."""
         view = self._tables.view()
@@ -174,7 +180,8 @@ class LanceIndex:
             durable = Durable(folder, clean=self._tables.parts() if in_order else ())
             if not in_order:
                 durable.sync()  # the last writer was killed: what it wrote may be in memory only
-            writer = LanceWriter(self._tables, durable, self.previews)
+            with reading(self.uri):
+                writer = LanceWriter(self._tables, durable, self.previews)
             try:
                 yield writer
             finally:

@@ -25,6 +25,7 @@ __all__ = [
     "encode_path",
     "failure_of",
     "inside",
+    "is_taken",
     "resolve",
     "scan",
 ]
@@ -206,14 +207,16 @@ def _skip_link(path: Path, root: Path, own: Path | None, linked: set[Path]) -> s
         return "link out of the folder"
     if not target.is_file() or (own and inside(target, own)):
         return "not a regular file"
-    if _is_found_itself(target, root, own) or target in linked:
+    if is_taken(target, root, own) or target in linked:
         return "link to a file that is indexed already"
     linked.add(target)
     return ""
 
 
-def _is_found_itself(target: Path, root: Path, own: Path | None) -> bool:
-    """True if the walk meets this file by its own name; `target` is free of links and under `root`."""
+def is_taken(target: Path, root: Path, own: Path | None) -> bool:
+    """True if the walk over `root` takes a file of this path for one of its own; judged by names, there or not."""
+    if not inside(target, root) or (own and inside(target, own)):
+        return False
     if target.name.startswith("."):
         return False
     folders = [p for p in target.parents if inside(p, root) and p != root]
