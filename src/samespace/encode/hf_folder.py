@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from samespace.encode import catalog, weights
+from samespace.encode.protocol import Role
 from samespace.encode.recipe import Pooling, Recipe
 from samespace.errors import RecipeError, WeightsNotFoundError
 
-__all__ = ["Folder", "catalogued", "family", "locate", "stated"]
+__all__ = ["Folder", "catalogued", "family", "locate", "role_prompts", "stated"]
 
 _DUALS = {"clip": "clip", "metaclip_2": "clip", "chinese_clip": "clip", "siglip": "siglip", "siglip2": "siglip"}
 _QWEN_VL = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
@@ -139,6 +140,19 @@ def catalogued(folder: Folder) -> Recipe | None:
     return next((e.recipe for e in entries if e.hub and e.hub in (name, folder.name.partition("@")[0])), None)
 
 
+def role_prompts(folder: Folder) -> dict[Role, str]:
+    """The prompts by role that config_sentence_transformers.json states; "" where it states none.
+
+    A document's prompt may be called document, passage or corpus. (sentence-transformers 6.2 leaves a "passage" prompt
+    out, because a "document" prompt that nobody set comes first.) The default prompt holds if no role has one.
+    """
+    config = folder.config("config_sentence_transformers.json")
+    prompts = config.get("prompts") or {}
+    documents = [prompts[n] for n in ("document", "passage", "corpus") if n in prompts]
+    default = "" if documents or "query" in prompts else prompts.get(config.get("default_prompt_name") or "", "")
+    return {"query": prompts.get("query", default) or "", "document": (documents or [default])[0] or ""}
+
+
 def _fetch(name: str, revision: str) -> Folder:
     from huggingface_hub import snapshot_download
 
@@ -182,8 +196,6 @@ def _from_modules(folder: Folder, kind: str, modules: list[dict[str, Any]]) -> R
             folder.name, f"its modules are {', '.join(kinds)}", f"Load it by st: instead: st:{folder.path}"
         )
     config = folder.config("config_sentence_transformers.json")
-    prompts = config.get("prompts") or {}
-    default = prompts.get(config.get("default_prompt_name") or "", "")
     metric: Any = config.get("similarity_fn_name") or "cosine"
     normalize = kinds[-1] == "Normalize" or metric == "cosine"
     width = folder.config().get("hidden_size") or folder.config().get("d_model") or folder.config().get("dim")
@@ -193,13 +205,12 @@ def _from_modules(folder: Folder, kind: str, modules: list[dict[str, Any]]) -> R
         raise RecipeError(
             folder.name, f"its metric is {metric!r} and its width {width}", f"Load it by st:{folder.path}"
         )
-    document = next((prompts[n] for n in ("document", "passage", "corpus") if n in prompts), default)
     sentence = folder.config("sentence_bert_config.json")
     return Recipe(
         family=kind,
         dim=int(cut or width),
         metric=metric,
-        prompts={"query": prompts.get("query", default), "document": document},
+        prompts=role_prompts(folder),
         pooling=_pooling(folder, str(modules[1]["path"])),
         normalize=normalize,
         max_tokens=_limit(folder, sentence),

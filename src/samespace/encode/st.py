@@ -73,7 +73,7 @@ class StEncoder:
 
     def tokens(self, item: Item, *, role: Role = "document") -> tuple[int, ...]:
         """The token ids a text becomes: for `doctor`."""
-        made = self.model.preprocess([_input(item)], prompt=self.recipe.prompts.get(role) or None)
+        made = self.model.preprocess([_input(item)], prompt=self.recipe.prompts[role] or None)
         ids, mask = made["input_ids"][0], made.get("attention_mask")
         return tuple(int(i) for i in (ids[mask[0].bool()] if mask is not None else ids))
 
@@ -86,7 +86,8 @@ class StEncoder:
 
     def _call(self, inputs: Sequence[Any], role: Role, **settings: Any) -> Any:
         run = self.model.encode_query if role == "query" else self.model.encode_document
-        return run(list(inputs), batch_size=len(inputs), show_progress_bar=False, **settings)
+        prompt = self.recipe.prompts[role]
+        return run(list(inputs), prompt=prompt, batch_size=len(inputs), show_progress_bar=False, **settings)
 
     def _check(self, items: Sequence[Item]) -> None:
         for position, item in enumerate(items):
@@ -165,8 +166,6 @@ def _recipe(folder: Folder, model: Any) -> Recipe:
     metric: Any = model.similarity_fn_name or "cosine"
     if metric not in ("cosine", "dot", "euclidean"):
         raise RecipeError(folder.name, f"its similarity is {metric!r}", "Spaces compare by cosine, dot or euclidean")
-    prompts = model.prompts
-    document = next((prompts[n] for n in ("document", "passage", "corpus") if n in prompts), "")
     modes = [getattr(m, "pooling_mode", None) for m in model]
     pooled = next((str(m) for m in modes if m), "head")
     return Recipe(
@@ -174,7 +173,7 @@ def _recipe(folder: Folder, model: Any) -> Recipe:
         dim=int(model.get_embedding_dimension()),
         metric=metric,
         modalities=takes,
-        prompts={"query": prompts.get("query", ""), "document": document},
+        prompts=hf_folder.role_prompts(folder),
         pooling=_POOLINGS.get(pooled, "head"),
         normalize=metric == "cosine",
         padding="max_length" if padding else "longest",
