@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from samespace.errors import ReadError
 from samespace.items import Audio, Blob, Locator, Text
 from samespace.read import media
 from samespace.read.budget import Budget
@@ -32,7 +33,13 @@ class AudioReader:
 
     def read(self, path: Path, mime: str, options: Options) -> Iterator[Passage | Facts]:
         """Yield windows of sound, what is said, then Facts."""
-        budget, notes = Budget(options.limits), list[str]()
+        if mime.startswith("audio/") and mime not in self.mimes:
+            raise ReadError("unsupported", f"sound of the kind {mime} is not read", "Save it as FLAC, MP3 or OGG")
+        budget = Budget(options.limits)
+        yield from budget.watch(self._read(path, mime, options, budget))
+
+    def _read(self, path: Path, mime: str, options: Options, budget: Budget) -> Iterator[Passage | Facts]:
+        notes: list[str] = []
         with media.opened(path, options.limits) as container:
             tracks = media.tracks(container, options.limits)
             front = media.cover(container)

@@ -8,14 +8,19 @@ Knows nothing of models. Uses picture, ocr, preview.
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from samespace.errors import ReadError
 from samespace.items import Blob, Image, Locator, Text
 from samespace.read import language, ocr
+from samespace.read.budget import Budget
 from samespace.read.charset import clean
 from samespace.read.picture import Picture, open_picture
 from samespace.read.preview import preview, webp
 from samespace.read.protocol import Facts, Kind, Options, Passage
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Pixels
 
 __all__ = ["READER", "ImageReader", "read_words"]
 
@@ -26,6 +31,7 @@ _KINDS = (
 )
 _SIDE = 1024  # pixels of the long side of what an encoder gets; all known ones shrink it further
 _MAKE, _MODEL, _DESCRIPTION, _CHANGED, _ARTIST, _TAKEN = 0x010F, 0x0110, 0x010E, 0x0132, 0x013B, 0x9003
+_SUBFILE = 0x00FE
 _CAMERA_TALK = re.compile(r"digital camera|^(?:sony dsc|dcim|default|untitled|created with|exif)", re.IGNORECASE)
 _DATE = re.compile(r"^(\d{4})[:-](\d\d)[:-](\d\d)(?:[ T](\d\d):(\d\d):(\d\d))?")
 
@@ -39,6 +45,10 @@ class ImageReader:
 
     def read(self, path: Path, mime: str, options: Options) -> Iterator[Passage | Facts]:
         """Yield the picture, its own description, its words, then Facts."""
+        budget = Budget(options.limits)
+        yield from budget.watch(self._read(path, mime, options, budget))
+
+    def _read(self, path: Path, mime: str, options: Options, budget: Budget) -> Iterator[Passage | Facts]:
         if mime not in self.mimes:
             raise ReadError("unsupported", f"pictures of the kind {mime} are not read", "Save it as PNG or JPEG")
         picture = open_picture(path, mime, options.limits)
@@ -52,7 +62,11 @@ class ImageReader:
         if len(said) >= 10:
             yield Passage(Text(said, here), "image", "body", language=language.guess(said), preview=small)
         notes: list[str] = []
-        yield from read_words(picture, here, "image", options, notes, small)
+        several = picture.format == "TIFF" and picture.frames > 1
+        first = Locator(path=str(path), page=1) if several else here
+        yield from read_words(picture.rgb, first, "image", options, notes, small)
+        if several and not notes:
+            yield from _pages(path, mime, picture, options, budget, notes)
         yield Facts(
             mime=mime,
             kind="image",
@@ -64,15 +78,36 @@ class ImageReader:
         )
 
 
+def _pages(
+    path: Path, mime: str, first: Picture, options: Options, budget: Budget, notes: list[str]
+) -> Iterator[Passage]:
+    """The words on the second and later pages of a fax or scan. Smaller copies of the first are left out."""
+    last = min(first.frames, options.limits.pages)
+    if last < first.frames:
+        notes.append(f"pages after {last} were not read: the limit is {options.limits.pages}")
+    for number in range(2, last + 1):
+        if budget.spent():
+            notes.append(f"pages from {number} on were not read: the time for one file is over")
+            return
+        try:
+            page = open_picture(path, mime, options.limits, page=number)
+        except ReadError as err:
+            notes.append(f"page {number} was left out: {err.reason}")
+            continue
+        if int(str(page.exif.get(_SUBFILE) or 0)) & 1 == 0:
+            place = Locator(path=str(path), page=number)
+            yield from read_words(page.rgb, place, "page", options, notes, preview(page.rgb))
+
+
 def read_words(
-    picture: Picture, place: Locator, kind: Kind, options: Options, notes: list[str], small: bytes
+    picture: "Pixels", place: Locator, kind: Kind, options: Options, notes: list[str], small: bytes
 ) -> Iterator[Passage]:
     """The words in a picture as Passages with boxes; why there are none goes to `notes`."""
     absent = ocr.missing() if options.ocr else "text in pictures was not read: OCR is off"
     if absent:
         notes.append(absent)
         return
-    for block in ocr.blocks(ocr.read_lines(picture.rgb), options.passage_chars):
+    for block in ocr.blocks(ocr.read_lines(picture), options.passage_chars):
         spot = Locator(place.path, place.page, place.seconds, None, block.box)
         yield Passage(Text(clean(block.text), spot), kind, "ocr", language=language.guess(block.text), preview=small)
 

@@ -11,7 +11,7 @@ Knows nothing of files. Imports rapidocr, Pillow, numpy where they are used.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +29,7 @@ _GLANCE = 512  # pixels of the long side: a picture without any text region at t
 _DETECT = 960  # pixels of the long side for finding lines; 800 reads 1 % less, 1280 no more
 _LARGEST = 2000  # pixels of the long side; more only costs memory
 _SMALLEST = 32  # pixels of the short side; below is an icon
+_TALL = 3  # times its width: a taller picture is read in tiles, or its letters would be lost in shrinking
 _SMALL = 480  # pixels of the long side below which letters are too small to be found, so that it is doubled
 _SURE = 0.5  # confidence of a line
 _SURE_LETTER = 0.9  # of a single sign: a round thing in a photo is easily read as an O
@@ -83,6 +84,13 @@ def read_lines(picture: "Image") -> list[Line]:
     """
     if min(picture.size) < _SMALLEST:
         return []
+    if picture.height > _TALL * picture.width:
+        return [line for tile in _tiles(picture) for line in tile]
+    return _read(picture)
+
+
+def _read(picture: "Image") -> list[Line]:
+    """Lines of a picture that is not too tall, in reading order."""
     engine = _engine()
     if (
         max(picture.size) > _GLANCE
@@ -95,6 +103,28 @@ def read_lines(picture: "Image") -> list[Line]:
         found = _run(engine, ready, turn=True)
     kept = [line for line in found if line.confidence >= (_SURE if len(line.text) > 1 else _SURE_LETTER)]
     return [kept[i] for i in in_reading_order([line.box for line in kept])]
+
+
+def _tiles(picture: "Image") -> Iterator[list[Line]]:
+    """Lines of a long screenshot, tile by tile; of two tiles that overlap, each line comes from where it is whole."""
+    width, height = picture.size
+    tile, lap = 2 * width, width // 4
+    tops = range(0, max(1, height - lap), tile - lap)
+    for top in tops:
+        bottom = min(top + tile, height)
+        low = 0 if top == 0 else top + lap // 2
+        high = height if bottom == height else bottom - lap // 2
+        lines = [_moved(line, top, bottom, height) for line in _read(picture.crop((0, top, width, bottom)))]
+        yield [line for line in lines if low <= (line.box[1] + line.box[3]) / 2 * height < high]
+        if bottom == height:
+            return
+
+
+def _moved(line: Line, top: int, bottom: int, height: int) -> Line:
+    """A line of a tile from `top` to `bottom`, its box in shares of the whole height."""
+    left, upper, right, lower = line.box
+    scale = (bottom - top) / height
+    return replace(line, box=(left, top / height + upper * scale, right, top / height + lower * scale))
 
 
 def blocks(lines: Sequence[Line], size: int) -> Iterator[Block]:

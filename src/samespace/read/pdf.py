@@ -48,7 +48,7 @@ class PdfReader:
         """Yield the passages of page after page, then Facts."""
         with opened(path) as document:
             reading = _Reading(path, options)
-            yield from reading.pages(document)
+            yield from reading.budget.watch(reading.pages(document))
             yield reading.facts(document, mime, f"{self.name}/{self.version}")
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Picture", "decoding", "open_picture", "upright_rgb"]
 
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM", "ICO", "TGA", "JPEG2000", "PCX", "SGI", "QOI",
-            "AVIF", "DDS", "MPO")  # fmt: skip
+            "AVIF", "DDS")  # fmt: skip
 _HEIC = frozenset({"image/heic", "image/heif"})
 _RAW = frozenset({"image/x-raw"})
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
@@ -55,7 +55,7 @@ class Picture:
     words: dict[str, str]
 
 
-def open_picture(path: Path, mime: str, limits: Limits, side: int = 1600) -> Picture:
+def open_picture(path: Path, mime: str, limits: Limits, side: int = 1600, page: int = 1) -> Picture:
     """Read a picture.
 
     Args:
@@ -63,6 +63,7 @@ def open_picture(path: Path, mime: str, limits: Limits, side: int = 1600) -> Pic
         mime: its media type by content.
         limits: `pixels` is checked on the header, before anything is decoded.
         side: a JPEG larger than twice this is decoded small, which is faster by as much.
+        page: which picture of a file that has several, from 1.
 
     Raises:
         ReadError: unsupported, too_big, decode, or what opening raises.
@@ -72,6 +73,8 @@ def open_picture(path: Path, mime: str, limits: Limits, side: int = 1600) -> Pic
         from PIL import Image
 
         image = Image.open(file, formats=formats)
+        if page > 1:
+            image.seek(page - 1)
         _check_size(image.width, image.height, limits)
         exif = _exif(image)
         words = {str(k).lower(): v for k, v in image.info.items() if isinstance(v, str) and len(v) < _WORDS}

@@ -46,7 +46,7 @@ def render(path: Path, mime: str, locator: Locator, pixels: int, limits: Limits 
         return webp(_page(path, locator.page or 1, side), side)
     family = mime.partition("/")[0]
     if family == "image" and mime != "image/svg+xml":
-        return webp(open_picture(path, mime, limits, side).rgb, side)
+        return webp(open_picture(path, mime, limits, side, locator.page or 1).rgb, side)
     if family in ("video", "audio"):
         return webp(_frame(path, locator.seconds[0] if locator.seconds else 0.0, limits), side)
     raise ReadError("unsupported", f"{mime} has no picture to show", "Open the file with its own program")

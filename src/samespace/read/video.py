@@ -81,14 +81,23 @@ class VideoReader:
 
     def read(self, path: Path, mime: str, options: Options) -> Iterator[Passage | Facts]:
         """Yield moments and their words, sound, speech, then Facts."""
+        if mime not in self.mimes:
+            raise ReadError("unsupported", f"films of the kind {mime} are not read", "Save it as MP4")
         with media.opened(path, options.limits) as container:
             tracks = media.tracks(container, options.limits)
         if not tracks.film:
             yield from RECORDINGS.read(path, mime, options)
             return
-        budget, notes, shown = Budget(options.limits), list[str](), dict[float, bytes]()
+        budget = Budget(options.limits)
+        yield from budget.watch(self._read(path, mime, tracks, options, budget))
+
+    def _read(
+        self, path: Path, mime: str, tracks: media.Tracks, options: Options, budget: Budget
+    ) -> Iterator[Passage | Facts]:
+        notes, shown = list[str](), dict[float, bytes]()
         meta = facts_of(tracks)
-        yield from _seen(path, options, Budget(options.limits, _SHARE), notes, shown)
+        looking = Budget(options.limits, _SHARE)
+        yield from looking.watch(_seen(path, options, looking, notes, shown))
         yield from read_sound(path, tracks, "video", options)
         yield from read_speech(path, tracks, "video", options, budget, notes, meta, shown)
         yield Facts(
