@@ -154,11 +154,13 @@ class LanceIndex:
 
     def files(self) -> dict[str, FileRow]:
         """All file rows by path, without the lock."""
-        return file_rows(self._tables.view().files.to_table())
+        with reading(self.uri):
+            return file_rows(self._tables.open_table("files").to_table())
 
     def status(self) -> Status:
         """What it is and how it stands."""
-        view = self._tables.view()
+        with reading(self.uri):
+            view = self._tables.view()
         tables = (view.files, view.items, view.vectors)
         folder = self._tables.folder
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) if folder else 0

@@ -4,6 +4,7 @@ Knows nothing of search. Imports pyarrow, and lance through `tables`.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +15,7 @@ from samespace.index.previews import Previews
 from samespace.index.protocol import FileRow, ItemRow
 from samespace.index.schema import file_rows, file_table, item_table, schemas, vector_table
 from samespace.index.tables import Tables
+from samespace.index.trouble import writing
 from samespace.index.upkeep import Upkeep
 from samespace.space import Vectors
 
@@ -36,6 +38,7 @@ class LanceWriter:
         view = tables.view()
         self._known = set(view.vectors.to_table(columns=["digest"])["digest"].to_pylist())
         self._files = file_rows(view.files.to_table())
+        self._broken = self._without_vectors(view.items)
         self._open = True
 
     def close(self) -> None:
@@ -48,7 +51,17 @@ class LanceWriter:
 
     def readings(self) -> frozenset[str]:
         """Readings whose items are wholly there."""
+        return self._live() - self._broken
+
+    def _live(self) -> frozenset[str]:
         return frozenset(f.reading for f in self._files.values() if f.status != "failed")
+
+    def _without_vectors(self, table: Any) -> frozenset[str]:
+        """Readings with an item whose vector is gone. There are none, unless the folder was damaged."""
+        items = table.to_table(columns=["reading", "digest"])
+        wanted = pc.not_equal(items["digest"], "")
+        there = pc.is_in(items["digest"], value_set=pa.array(self._known, pa.string()))
+        return frozenset(items["reading"].filter(pc.and_not(wanted, there)).to_pylist())
 
     def missing(self, digests: Sequence[str]) -> list[str]:
         """Those that have no vector yet, in order, without repeats."""
@@ -64,6 +77,7 @@ class LanceWriter:
         rows = vector_table(digests, vectors, self._schemas[self._name])
         self._tables.upsert(self._name, rows, "digest", self._durable, update=False)
         self._known.update(digests)
+        self._broken -= {item.reading for item in items}
         self._tables.upsert("items", item_table(items, self._schemas["items"]), "id", self._durable)
         self._tables.upsert("files", file_table(files, self._schemas["files"]), "path", self._durable)
         self._files.update({file.path: file for file in files})
@@ -80,14 +94,15 @@ class LanceWriter:
     def maintain(self) -> None:
         """Collect what no file leads to, compact, index, drop old versions."""
         self._require_open()
-        self._collect()
-        Upkeep(self._tables, self._durable).run()
+        with writing(self._tables.uri):
+            self._collect()
+            Upkeep(self._tables, self._durable).run()
 
     def _collect(self) -> None:
         """Delete items without a file, then vectors without an item, then pictures without either."""
         view = self._tables.view()
         items = view.items.to_table(columns=["id", "reading", "digest", "preview"])
-        kept = pc.is_in(items["reading"], value_set=pa.array(sorted(self.readings()), pa.string()))
+        kept = pc.is_in(items["reading"], value_set=pa.array(sorted(self._live()), pa.string()))
         lost_items = items.filter(pc.invert(kept))["id"].combine_chunks()
         items = items.filter(kept)
         digests = view.vectors.to_table(columns=["digest"])["digest"]

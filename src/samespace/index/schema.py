@@ -120,7 +120,7 @@ def file_table(rows: Sequence[FileRow], schema: pa.Schema) -> pa.Table:
 
 def file_rows(table: pa.Table) -> dict[str, FileRow]:
     """FileRows by path, back from a table."""
-    rows = {}
+    rows: dict[str, FileRow] = {}
     for data in table.to_pylist():
         data["notes"], data["meta"] = tuple(json.loads(data["notes"])), json.loads(data["meta"])
         rows[data["path"]] = FileRow(**data)

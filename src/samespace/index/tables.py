@@ -15,9 +15,10 @@ from typing import Any
 import lance
 import pyarrow as pa
 
-from samespace.errors import IndexDamagedError, IndexNotFoundError
+from samespace.errors import IndexNotFoundError
 from samespace.index.durable import Durable, fsync
 from samespace.index.schema import Card, schemas
+from samespace.index.trouble import damaged, writing
 
 __all__ = ["Tables", "View", "place"]
 
@@ -62,13 +63,13 @@ class Tables:
         if not cls.exists(uri):
             folder = place(uri)
             if folder is not None and any((folder / "items.lance" / "data").glob("*")):
-                raise _damaged(uri, "its table 'files' is gone")
+                raise damaged(uri, "its table 'files' is gone")
             raise IndexNotFoundError(uri)
         card = Card.of(_open(uri, "files").schema, uri)
         tables = cls(uri, card)
         for name in (card.vector_table, "items"):
             if Card.of(_open(uri, name).schema, uri).space != card.space:
-                raise _damaged(uri, f"its table {name!r} is of another space")
+                raise damaged(uri, f"its table {name!r} is of another space")
         return tables
 
     @staticmethod
@@ -93,7 +94,7 @@ class Tables:
             left = durable.folder / f"{name}.lance"
             if left.exists():
                 if any((left / "data").glob("*")):
-                    raise _damaged(self.uri, "its table 'files' is gone")
+                    raise damaged(self.uri, "its table 'files' is gone")
                 rmtree(left)
             lance.write_dataset(schema.empty_table(), _path(self.uri, name), schema=schema)
             durable.sync()
@@ -132,10 +133,11 @@ class Tables:
 
     def _commit(self, table: Any, name: str, merge: Any, rows: pa.Table, durable: Durable) -> None:
         """Data to the disk before the manifest that names them: a power cut never leaves a table that will not open."""
-        transaction, _ = merge.execute_uncommitted(rows)
-        durable.sync(f"{name}.lance/data", f"{name}.lance/_deletions")
-        lance.LanceDataset.commit(table, transaction)
-        durable.sync(f"{name}.lance")
+        with writing(self.uri):
+            transaction, _ = merge.execute_uncommitted(rows)
+            durable.sync(f"{name}.lance/data", f"{name}.lance/_deletions")
+            lance.LanceDataset.commit(table, transaction)
+            durable.sync(f"{name}.lance")
 
 
 def _path(uri: str, name: str) -> str:
@@ -148,8 +150,4 @@ def _open(uri: str, name: str) -> Any:
         return lance.dataset(_path(uri, name))
     except (ValueError, OSError) as err:
         first = str(err).splitlines()[0][:200]
-        raise _damaged(uri, f"its table {name!r} does not open ({first})") from err
-
-
-def _damaged(uri: str, fact: str) -> IndexDamagedError:
-    return IndexDamagedError(uri, fact, "Restore the index from a copy, or delete it and index again")
+        raise damaged(uri, f"its table {name!r} does not open ({first})") from err

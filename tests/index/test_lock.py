@@ -1,0 +1,82 @@
+"""One writer: the others wait, or are told who it is; a dead one is in nobody's way."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from samespace import errors
+from samespace.index.lock import NAME, hold
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from samespace.index.lock import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def test_another_process_is_named(tmp_path, holder):
+    with pytest.raises(errors.IndexLockedError, match="searching works meanwhile") as caught, hold(tmp_path):
+        pass
+    assert f"process {holder.pid} on {os.uname().nodename}, since 20" in caught.value.owner
+
+
+def test_it_is_waited_for(tmp_path, holder):
+    threading.Timer(0.2, lambda: (holder.stdin.write(b"\n"), holder.stdin.flush())).start()
+    with hold(tmp_path, wait=20) as in_order:
+        assert in_order
+
+
+def test_a_killed_owner_leaves_it_free_and_is_noticed(tmp_path, holder):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    with hold(tmp_path) as in_order:
+        assert not in_order
+    with hold(tmp_path) as in_order:
+        assert in_order
+
+
+def test_one_process_cannot_hold_it_twice(tmp_path):
+    with hold(tmp_path), pytest.raises(errors.IndexLockedError, match=str(os.getpid())), hold(tmp_path):
+        pass
+
+
+def test_an_error_inside_is_not_the_end_in_order(tmp_path):
+    with pytest.raises(RuntimeError), hold(tmp_path):
+        raise RuntimeError
+    with hold(tmp_path) as in_order:
+        assert not in_order
+    with hold(tmp_path):
+        pass
+
+
+def test_waiting_ends(tmp_path):
+    with hold(tmp_path):
+        started = time.monotonic()
+        with pytest.raises(errors.IndexLockedError), hold(tmp_path, wait=0.2):
+            pass
+        assert time.monotonic() - started >= 0.2
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(errors.StoreError, match="right to write"), hold(tmp_path / "none"):
+        pass
+    assert not (tmp_path / "none").exists() and NAME == "writer.lock"
