@@ -1,6 +1,6 @@
 """Text in pictures: lines with their boxes, in the order a person reads them, gathered into passages.
 
-The engine is rapidocr with the three ONNX models that its wheel carries (Latin script, Chinese, Japanese; Apache-2.0).
+The engine is rapidocr with the ONNX models that its wheel carries (Latin script, Chinese, Japanese; Apache-2.0).
 They are named by their paths, because an engine that is left to choose downloads what it does not find.
 
 One engine a process, made when the first picture needs it, on one thread: files are read in parallel by processes.
@@ -30,14 +30,15 @@ _DETECT = 960  # pixels of the long side for finding lines; 800 reads 1 % less, 
 _LARGEST = 2000  # pixels of the long side; more only costs memory
 _SMALLEST = 32  # pixels of the short side; below is an icon
 _TALL = 3  # times its width: a taller picture is read in tiles, or its letters would be lost in shrinking
+_TILE, _TILES = 640, 200  # pixels a tile has at least; tiles at most
 _SMALL = 480  # pixels of the long side below which letters are too small to be found, so that it is doubled
 _SURE = 0.5  # confidence of a line
 _SURE_LETTER = 0.9  # of a single sign: a round thing in a photo is easily read as an O
-_POOR = 0.75  # mean confidence below which the picture may stand on its head
+_FEW = 3  # lines: fewer do not tell how a picture stands
+_POOR, _CLEAR = 0.8, 0.9  # mean confidence below which a picture may stand on its head; from which on it does not
 _MODELS = {
     "Det.model_path": "PP-OCRv6_det_small.onnx",
     "Rec.model_path": "PP-OCRv6_rec_small.onnx",
-    "Cls.model_path": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
 }
 
 
@@ -92,25 +93,62 @@ def read_lines(picture: "Image") -> list[Line]:
 def _read(picture: "Image") -> list[Line]:
     """Lines of a picture that is not too tall, in reading order."""
     engine = _engine()
-    if (
-        max(picture.size) > _GLANCE
-        and engine(_bgr(shrunk(picture, _GLANCE)), use_rec=False, use_cls=False).boxes is None
-    ):
+    if max(picture.size) > _GLANCE and engine(_bgr(shrunk(picture, _GLANCE)), use_rec=False).boxes is None:
         return []
     ready = _sized(picture)
-    found = _run(engine, ready, turn=False)
-    if len(found) >= 2 and sum(line.confidence for line in found) / len(found) < _POOR:
-        found = _run(engine, ready, turn=True)
-    kept = [line for line in found if line.confidence >= (_SURE if len(line.text) > 1 else _SURE_LETTER)]
-    return [kept[i] for i in in_reading_order([line.box for line in kept])]
+    best = _run(engine, ready)
+    for degrees in _turns(best, ready):
+        turned = _run(engine, ready.rotate(degrees, expand=True))
+        if _worth(turned) > _worth(best):
+            best = [replace(line, box=_turned_back(line.box, degrees)) for line in turned]
+        if _sureness(turned) >= _CLEAR:
+            break
+    return [line for line in best if line.confidence >= (_SURE if len(line.text) > 1 else _SURE_LETTER)]
+
+
+def _turns(lines: Sequence[Line], picture: "Image") -> tuple[int, ...]:
+    """How many degrees to turn a picture for another try: it lies on its side, or stands on its head, or neither."""
+    if len(lines) < _FEW:
+        return ()
+    sides = [((x.box[2] - x.box[0]) * picture.width, (x.box[3] - x.box[1]) * picture.height) for x in lines]
+    if sum(height > 1.5 * width for width, height in sides) > 0.7 * len(lines):
+        return (90, 270) if _sureness(lines) >= _CLEAR else (270, 90)  # the engine turns tall lines by 90 itself
+    return (180,) if _sureness(lines) < _POOR else ()
+
+
+def _sureness(lines: Sequence[Line]) -> float:
+    """Mean confidence over letters, 0 for none."""
+    return sum(len(x.text) * x.confidence for x in lines) / max(1, sum(len(x.text) for x in lines))
+
+
+def _worth(lines: Sequence[Line]) -> float:
+    """How much was read and how surely; lines as wide as they should be count more, as they come in their order."""
+    wide = sum(x.box[2] - x.box[0] > x.box[3] - x.box[1] for x in lines)
+    return sum(len(x.text) * x.confidence for x in lines) * (1.0 if wide > 0.5 * len(lines) else 0.6)
+
+
+def _turned_back(box: Box, degrees: int) -> Box:
+    """A box in a picture that was turned counter-clockwise, as it is in the picture before."""
+    left, top, right, bottom = box
+    if degrees == 90:
+        return _rounded(1 - bottom, left, 1 - top, right)
+    if degrees == 270:
+        return _rounded(top, 1 - right, bottom, 1 - left)
+    return _rounded(1 - right, 1 - bottom, 1 - left, 1 - top)
+
+
+def _rounded(left: float, top: float, right: float, bottom: float) -> Box:
+    """Four digits are less than a pixel, and what was clipped stays within [0, 1]."""
+    a, b, c, d = (round(min(max(v, 0.0), 1.0), 4) for v in (left, top, right, bottom))
+    return a, b, c, d
 
 
 def _tiles(picture: "Image") -> Iterator[list[Line]]:
     """Lines of a long screenshot, tile by tile; of two tiles that overlap, each line comes from where it is whole."""
     width, height = picture.size
-    tile, lap = 2 * width, width // 4
-    tops = range(0, max(1, height - lap), tile - lap)
-    for top in tops:
+    tile = max(2 * width, _TILE)
+    lap = tile // 8
+    for top in range(0, height - lap, tile - lap)[:_TILES]:
         bottom = min(top + tile, height)
         low = 0 if top == 0 else top + lap // 2
         high = height if bottom == height else bottom - lap // 2
@@ -124,7 +162,7 @@ def _moved(line: Line, top: int, bottom: int, height: int) -> Line:
     """A line of a tile from `top` to `bottom`, its box in shares of the whole height."""
     left, upper, right, lower = line.box
     scale = (bottom - top) / height
-    return replace(line, box=(left, top / height + upper * scale, right, top / height + lower * scale))
+    return replace(line, box=_rounded(left, top / height + upper * scale, right, top / height + lower * scale))
 
 
 def blocks(lines: Sequence[Line], size: int) -> Iterator[Block]:
@@ -183,19 +221,19 @@ def _sized(picture: "Image") -> "Image":
     return shrunk(picture, _LARGEST)
 
 
-def _run(engine: Any, picture: "Image", *, turn: bool) -> list[Line]:
-    """One pass of the engine; `turn` also looks which lines stand on their heads."""
-    result = engine(_bgr(picture), use_rec=True, use_cls=turn)
+def _run(engine: Any, picture: "Image") -> list[Line]:
+    """One pass of the engine: lines in reading order."""
+    result = engine(_bgr(picture), use_rec=True)
     if result.boxes is None or not result.txts:
         return []
     lines = []
     for corners, text, score in zip(result.boxes, result.txts, result.scores, strict=True):
         xs, ys = corners[:, 0] / picture.width, corners[:, 1] / picture.height
-        box = tuple(round(float(min(max(v, 0.0), 1.0)), 4) for v in (xs.min(), ys.min(), xs.max(), ys.max()))
+        box = _rounded(float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max()))
         words = " ".join(str(text).split())
         if words:
-            lines.append(Line(words, (box[0], box[1], box[2], box[3]), float(score)))
-    return lines
+            lines.append(Line(words, box, float(score)))
+    return [lines[i] for i in in_reading_order([line.box for line in lines])]
 
 
 def _bgr(picture: "Image") -> Any:
@@ -217,6 +255,7 @@ def _engine() -> Any:
         params={
             **{key: str(folder / name) for key, name in _MODELS.items()},
             "Global.log_level": "critical",
+            "Global.use_cls": False,  # pictures are turned as a whole
             "Global.max_side_len": _LARGEST,
             "EngineConfig.onnxruntime.intra_op_num_threads": 1,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
