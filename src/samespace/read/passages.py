@@ -23,12 +23,7 @@ __all__ = ["Draft"]
 
 
 _NOTES = 50
-_ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{120,}")  # longer than any word
-
-
-def _is_encoded(words: str) -> bool:
-    """Whether most of a passage is one endless ASCII word: no model makes sense of it."""
-    return sum(len(m) for m in _ENCODED.findall(words)) > 0.6 * len(words)
+_ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{200,}")  # longer than any word: base64 or the like
 
 
 @dataclass
@@ -86,7 +81,7 @@ class Draft:
         self, text: str, *, page: int | None = None, kind: Kind = "text", origin: Origin = "body"
     ) -> Iterator[Passage]:
         """Split the next stretch of the file's text into Passages; their ranges go on from the last stretch."""
-        text = clean(text)
+        text = self._without_encoded(clean(text))
         offset = self.characters
         self.count(len(text))
         whole = language.guess(text)
@@ -94,6 +89,13 @@ class Draft:
             yield self.passage(
                 text[start:end], (offset + start, offset + end), whole, page=page, kind=kind, origin=origin
             )
+
+    def _without_encoded(self, text: str) -> str:
+        """Blank out what no model makes sense of; every index stays."""
+        text, count = _ENCODED.subn(lambda found: "\n" * len(found.group()), text)
+        if count:
+            self.note("encoded data (base64 or the like) was left out")
+        return text
 
     def passage(
         self,

@@ -20,7 +20,7 @@ from typing import Self
 
 from samespace.errors import ReadError
 from samespace.items import Locator
-from samespace.read.process import READY, Process, WorkerLost
+from samespace.read.process import NONSENSE, READY, Process, WorkerLost
 from samespace.read.protocol import Done, Event, Failed, Options, Some
 from samespace.read.worker import Job
 
@@ -28,7 +28,6 @@ __all__ = ["ReaderPool"]
 
 _TICK = 0.5  # seconds between looks at the clock
 _SECONDS_TO_START = 60.0  # for a machine that is busy
-_NONSENSE = ReadError("crashed", "its reader answered nonsense", "It is damaged or hostile: leave it out")
 _CLOSED = "this ReaderPool is closed\nUse it inside its with block"
 _FILES_PER_WORKER = 2000  # then a fresh one: what a library leaked goes with it
 
@@ -149,7 +148,7 @@ class ReaderPool:
                 raise self._timeout()
             made = process.answer()
         if not isinstance(made, (bytes, ReadError)):
-            raise WorkerLost(_NONSENSE)
+            raise WorkerLost(NONSENSE)
         return made
 
     def _begin(self, tasks: dict[int, _Task], path: Path, process: Process, queue: deque[Path]) -> None:
@@ -190,7 +189,7 @@ class ReaderPool:
                 task.deadline = time.monotonic() + self.options.limits.wall_seconds
                 return None
             if not isinstance(event, (Some, Done, Failed)):
-                raise WorkerLost(_NONSENSE)
+                raise WorkerLost(NONSENSE)
         except WorkerLost as lost:
             self._drop(tasks.pop(key).process)
             if self._closed:

@@ -22,12 +22,13 @@ from samespace.read import wire
 from samespace.read.protocol import Options
 from samespace.read.worker import READY, Job
 
-__all__ = ["READY", "Process", "WorkerLost"]
+__all__ = ["NONSENSE", "READY", "Process", "WorkerLost"]
 
 _START = "import sys, json; sys.path[:] = json.loads(sys.argv[4]); from samespace.read.worker import main; " \
     "main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"  # fmt: skip
 _PREFIX = "samespace-read-"
 _SECONDS_TO_END = 2.0
+NONSENSE = ReadError("crashed", "its reader answered nonsense", "It is damaged or hostile: leave it out")
 
 
 class WorkerLost(SamespaceError):
@@ -96,9 +97,13 @@ class Process:
     def answer(self) -> Any:
         """Its next message, waited for; the first of all is READY. Raises WorkerLost if it dies instead."""
         try:
-            message = wire.unpack(self.connection.recv_bytes(wire.LONGEST))
-        except (EOFError, OSError, pickle.UnpicklingError) as err:
+            data = self.connection.recv_bytes(wire.LONGEST)
+        except (EOFError, OSError) as err:
             raise self._lost() from err
+        try:
+            message = wire.unpack(data)
+        except Exception as err:  # what a hostile message raises is its choice
+            raise WorkerLost(NONSENSE) from err
         self.ready = True
         return message
 
