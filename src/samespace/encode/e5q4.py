@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from samespace.encode import catalog, engine, intake
 from samespace.encode.catalog import Entry
 from samespace.encode.protocol import Role
@@ -39,20 +37,25 @@ class E5Q4:
 
     def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
         """Encode texts (n) to (n, 384). Raises TypeError for other modalities."""
-        return self.space.vectors(
-            self.rows([self.recipe.prompts[role] + t for t in intake.texts(items, self.space.name)])
-        )
-
-    def rows(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts with their prompts (n) → (n, 384) float32, not yet at unit length."""
+        texts = [self.recipe.prompts[role] + text for text in intake.texts(items, self.space.name)]
         ids = [self.model.tokenizer.encode(text, self.recipe.max_tokens) for text in texts]
-        costs = [len(i) for i in ids]
         forward = lambda batch: self.model.forward([ids[p] for p in batch])  # noqa: E731
-        return engine.run(costs, forward, budget=_TOKENS, dim=self.space.dim, keys=texts)
+        costs = [len(i) for i in ids]
+        return self.space.vectors(engine.run(costs, forward, budget=_TOKENS, dim=self.space.dim, keys=texts))
+
+    def tokens(self, item: Item, *, role: Role = "document") -> tuple[int, ...]:
+        """The token ids an item becomes: for `doctor` and `accelerate`."""
+        (text,) = intake.texts([item], self.space.name)
+        return tuple(self.model.tokenizer.encode(self.recipe.prompts[role] + text, self.recipe.max_tokens))
 
 
 def load(rest: str = "", *, entry: Entry | None = None, **settings: Any) -> E5Q4:
-    """Make one: from the catalogue's file wherever it is, or from a file of that format: "e5q4:/path/to/file.bin".
+    """Make one.
+
+    Args:
+        rest: a file of that format ("e5q4:/path/to/file.bin"); "" = the catalogue's, wherever it is.
+        entry: of the catalogue.
+        settings: of other plugins; none matters here.
 
     Raises:
         WeightsError: no such file, another hash than the catalogue's, or not of that format.

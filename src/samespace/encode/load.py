@@ -9,7 +9,6 @@ A plugin is called as plugin(rest, entry=Entry | None, trust_remote_code=str | N
 Knows nothing of indexes. Imports a model's framework only when that model is loaded.
 """
 
-from importlib.util import find_spec
 from typing import Final
 
 from samespace import registry
@@ -80,7 +79,7 @@ def _entry(name: str) -> Entry:
 
 
 def _accelerated(encoder: Encoder, accelerate: bool | None) -> Encoder:
-    if accelerate is False or encoder.modalities != {"text"} or not find_spec("samespace.encode.accelerate"):
+    if accelerate is False or encoder.modalities != {"text"}:
         return encoder
     from samespace.encode.accelerate import accelerated
 
@@ -88,8 +87,6 @@ def _accelerated(encoder: Encoder, accelerate: bool | None) -> Encoder:
 
 
 def _check(encoder: Encoder) -> None:
-    if not find_spec("samespace.encode.doctor"):
-        return
     from samespace.encode.doctor import quick
 
     quick(encoder)

@@ -10,6 +10,7 @@ Knows nothing of torch. Imports onnxruntime when a model is loaded. Letters: b t
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -185,19 +186,22 @@ def _session(path: Path) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)
+    if library := _strings_library():
+        options.register_custom_ops_library(str(library))
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as err:  # the runtime raises its own classes for each way a graph can be wrong
-        if "ai.onnx.contrib" not in str(err) and "com.microsoft.extensions" not in str(err):
-            raise WeightsError(
-                f"{path} is not a graph that onnxruntime runs ({_first(err)})", "Export it again."
-            ) from err
-    try:
-        from onnxruntime_extensions import get_library_path
-    except ImportError as err:
-        raise MissingExtraError(str(path), "onnxruntime-extensions", "onnx", "it takes strings") from err
-    options.register_custom_ops_library(get_library_path())
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        if library is None and "ai.onnx.contrib" in str(err):
+            raise MissingExtraError(str(path), "onnxruntime-extensions", "onnx", "it takes strings") from err
+        fact = str(err).strip().splitlines()[0][:200] if str(err).strip() else type(err).__name__
+        raise WeightsError(f"{path} is not a graph that onnxruntime runs ({fact})", "Export it again.") from err
+
+
+def _strings_library() -> Path | None:
+    """The library of operators on strings. Importing its package for the path would bring in torch: two seconds."""
+    spec = find_spec("onnxruntime_extensions")
+    folders = [Path(p) for p in (spec.submodule_search_locations or [])] if spec else []
+    return next((p for folder in folders for p in sorted(folder.glob("_extensions_pydll*")) if p.is_file()), None)
 
 
 def _pool(states: np.ndarray, mask: np.ndarray, how: Pooling) -> np.ndarray:
@@ -226,7 +230,3 @@ def _output(session: Any, recipe: Recipe, name: str) -> str:
             "Say another pooling or dim in the recipe",
         )
     return str(fits[0].name)
-
-
-def _first(err: BaseException) -> str:
-    return str(err).strip().splitlines()[0][:200] if str(err).strip() else type(err).__name__

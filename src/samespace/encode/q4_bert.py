@@ -67,7 +67,7 @@ class Q4Bert:
             (n, w) float32, not normalised.
         """
         lengths = [len(text) for text in ids]
-        hidden = self._embed(np.concatenate([np.asarray(text, np.int64) for text in ids]), lengths)
+        hidden = self.embed(ids)
         groups = [(length, len(list(same))) for length, same in groupby(lengths)]
         for layer in range(self.shape.layers):
             hidden = self._layer(hidden, groups, f"l{layer}.")
@@ -75,23 +75,25 @@ class Q4Bert:
         means: np.ndarray = np.add.reduceat(hidden, starts, axis=0) / np.asarray(lengths, np.float32)[:, None]
         return means
 
+    def embed(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        """What goes into the first layer: (t, w) float32, all texts end to end."""
+        flat = np.concatenate([np.asarray(text, np.int64) for text in ids])
+        blocks = self._tensors["emb.word"].reshape(self.shape.vocabulary, -1)
+        words = _unfold(np.ascontiguousarray(blocks[flat]).reshape(-1)).reshape(len(flat), -1)
+        places = np.concatenate([np.arange(len(text)) for text in ids])
+        return self._norm(words + self._positions[places] + self._type, "emb.ln")
+
     def matrix(self, name: str) -> np.ndarray:
-        """A weight matrix (out, in) as float32, unfolded afresh."""
+        """A weight matrix (out, in) as float32, unfolded afresh; names: l{layer}. + q k v ao fi fo + .w."""
         inputs = self.shape.inner if name.endswith("fo.w") else self.shape.width
         return _unfold(self._tensors[name]).reshape(-1, inputs)
 
     def vector(self, name: str) -> np.ndarray:
-        """A bias or a scale, as float32."""
+        """A bias or a scale, as float32; names: .b of the above, and l{layer}. + aln oln + .w .b."""
         return self._plain(name)
 
     def _plain(self, name: str) -> np.ndarray:
         return self._tensors[name].view("<f4")
-
-    def _embed(self, ids: np.ndarray, lengths: list[int]) -> np.ndarray:
-        blocks = self._tensors["emb.word"].reshape(self.shape.vocabulary, -1)
-        words = _unfold(np.ascontiguousarray(blocks[ids]).reshape(-1)).reshape(len(ids), -1)
-        places = np.concatenate([np.arange(length) for length in lengths])
-        return self._norm(words + self._positions[places] + self._type, "emb.ln")
 
     def _layer(self, hidden: np.ndarray, groups: list[tuple[int, int]], at: str) -> np.ndarray:
         query, key, value = (self._linear(hidden, at + part) for part in "qkv")

@@ -186,6 +186,17 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "samespace"
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of the cache in one step. One that cannot be written costs time, not correctness: no error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as stream:
+            stream.write(text)
+        Path(stream.name).replace(path)
+    except OSError:
+        return
+
+
 def _candidates(file: WeightsFile) -> Iterator[Path]:
     """Every file that may be the one, nearest first."""
     for folder in os.environ.get("SAMESPACE_MODELS", "").split(os.pathsep):
@@ -221,16 +232,7 @@ def _recall() -> dict[str, list[int | str]]:
 
 
 def _remember(path: str, entry: list[int | str]) -> None:
-    """Write the memory in one step; a cache that cannot be written costs time, not correctness."""
     known = _recall()
     known.pop(path, None)
     known[path] = entry
-    newest = dict(list(known.items())[-_REMEMBERED:])
-    memory = _memory()
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=memory.parent, delete=False, encoding="utf-8") as stream:
-            json.dump(newest, stream)
-        Path(stream.name).replace(memory)
-    except OSError:
-        return
+    write_whole(_memory(), json.dumps(dict(list(known.items())[-_REMEMBERED:])))
