@@ -178,7 +178,8 @@ class Intake:
 
     def _failed(self, file: _File, err: ReadError) -> FileRow:
         step = file.step
-        return failed_row(step.found, step.content, step.mime, self._planner.failed_key(step.content, step.mime), err)
+        key = self._planner.failed_key(step.content, step.mime)
+        return self._planner.refused(failed_row(step.found, step.content, step.mime, key, err))
 
     def _read(self, task: Task, row: FileRow) -> None:
         """A file that was read is committed; now its copies can follow."""

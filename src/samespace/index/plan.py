@@ -6,7 +6,6 @@ the file is called now.
 Knows nothing of models or of how files are read. Imports the reading tables.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -21,8 +20,7 @@ from samespace.read.sniff import sniff
 __all__ = ["Planner", "Read", "Rename", "Step", "Write", "failed_row", "moved", "name_of", "settled"]
 
 _SAME_TIME = 2e-6  # seconds; a row keeps microseconds
-_RACY = 0.05  # seconds: a file this fresh may change again without its time showing
-_PASSING = ("permission", "vanished")  # no property of the bytes: tried again at every run
+PASSING = ("permission", "vanished")  # no property of the bytes: tried again at every run
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class Planner:
         except InterruptedError:
             raise
         except OSError as err:
-            return Write(found, failed_row(found, "", "", "", ReadError(*failure_of(err))))
+            return Write(found, self.refused(failed_row(found, "", "", "", ReadError(*failure_of(err)))))
         return self._by_content(found, content)
 
     def failed_key(self, content: str, mime: str) -> str:
@@ -98,6 +96,13 @@ class Planner:
         """Reading of a file that is found by its name alone."""
         return reading_key(content, mime, readers.label(mime), self._options, name=name)
 
+    def refused(self, row: FileRow) -> FileRow:
+        """What to keep of a file that failed: while the cause may pass, what was known of it, marked as not up to date."""
+        known = self.known.get(row.path)
+        if row.failure in PASSING and known is not None and known.status != "failed":
+            return replace(known, failure=row.failure, reason=row.reason, mend=row.mend)
+        return row
+
     def _by_content(self, found: Found, content: str) -> Step:
         row = self.known.get(encode_path(found.path))
         if row is not None and row.content == content and self._holds(row):
@@ -105,7 +110,7 @@ class Planner:
         try:
             mime = sniff(found.path)
         except ReadError as err:
-            return Write(found, failed_row(found, content, "", self.failed_key(content, ""), err))
+            return Write(found, self.refused(failed_row(found, content, "", self.failed_key(content, ""), err)))
         key = self._key(content, mime)
         for reading in (key, self.named_key(content, mime, name_of(found)), self.failed_key(content, mime)):
             row = self._by_reading.get(reading)
@@ -119,7 +124,7 @@ class Planner:
 
     def _holds(self, row: FileRow) -> bool:
         """Whether what a row says is still what a reading now would give."""
-        if not row.content or (self._retry and row.status == "failed"):
+        if not row.content or (self._retry and row.failure) or (row.failure and row.status != "failed"):
             return False
         if row.status == "failed":
             return row.reading == self.failed_key(row.content, row.mime)
@@ -133,7 +138,7 @@ class Planner:
 
 def failed_row(found: Found | Unreadable, content: str, mime: str, reading: str, err: ReadError) -> FileRow:
     """The row of a file that cannot be read."""
-    passing = err.failure in _PASSING
+    passing = err.failure in PASSING
     return FileRow(
         path=encode_path(found.path),
         root=encode_path(found.root),
@@ -156,11 +161,13 @@ def name_of(found: Found) -> str:
 
 def settled(found: Found) -> float:
     """The time to keep for a file: a hair off if it is so fresh that a change in the same tick would not show."""
-    return found.modified if time.time() - found.modified > _RACY else found.modified - 0.001
+    return found.modified - 0.001 if found.fresh else found.modified
 
 
 def moved(row: FileRow, found: Found) -> FileRow:
     """A row under another name, or with another time."""
+    if row.status != "failed":
+        row = replace(row, failure="", reason="", mend="")
     return replace(
         row,
         path=encode_path(found.path),

@@ -51,7 +51,7 @@ class Counts:
 
     def count(self, row: FileRow, *, named: bool = False, encoded: bool = False) -> None:
         """Count one file by what became of it."""
-        if row.status == "failed":
+        if row.failure:
             self.failed += 1
         elif named:
             self.named += 1

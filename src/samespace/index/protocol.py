@@ -33,7 +33,7 @@ class FileRow:
         content: hash of its bytes; "" if it could not be opened.
         reading: hash of content, reader and options: what leads to its items.
         status: "indexed"; "name_only" (read, but the model takes nothing of it in); "failed".
-        failure, reason, mend: why it failed, else "".
+        failure, reason, mend: why it failed, else ""; with another status: why it is not up to date.
         modified: seconds since 1970.
         notes: what was left out, one line each.
         meta: facts worth filtering by.

@@ -10,6 +10,7 @@ Knows nothing of formats, models or stores. Imports the standard library only.
 import os
 import re
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = [
     "scan",
 ]
 
+_TICK = 0.05  # seconds: coarser than the clock of any file system we know but FAT's
 _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__"})
 _ESCAPED = re.compile(r"%(25|[89A-F][0-9A-F])")
 _MARKER = Path("files.lance", "_versions")  # a folder that holds it is an index, whatever it is called
@@ -42,12 +44,14 @@ class Found:
     Attributes:
         path: absolute; `root`: the folder it was found under.
         size: bytes; `modified`: seconds since 1970, to a microsecond.
+        fresh: it was changed a moment ago, so another change might not show in `modified`.
     """
 
     path: Path
     root: Path
     size: int
     modified: float
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,8 @@ def _unreadable(path: Path, root: Path, err: OSError) -> Unreadable:
 
 
 def _found(path: Path, root: Path, info: os.stat_result) -> Found:
-    return Found(path, root, info.st_size, info.st_mtime_ns // 1000 / 1e6)
+    modified = info.st_mtime_ns // 1000 / 1e6
+    return Found(path, root, info.st_size, modified, time.time() - modified < _TICK)
 
 
 def _file(entry: os.DirEntry[str], root: Path, own: Path | None, linked: set[Path]) -> Entry:

@@ -32,7 +32,7 @@ def status(place: str | None, uri: str, failed: bool, notes: bool, as_json: bool
     opened = open_index(place or uri)
     if failed or notes:
         every = [row for _, row in sorted(opened.files().items())]
-        rows = [row for row in every if (failed and row.status == "failed") or (notes and row.notes)]
+        rows = [row for row in every if (failed and row.failure) or (notes and row.notes)]
         for row in rows:
             click.echo(json.dumps(_failure(row), ensure_ascii=False) if as_json else _failure_text(row))
         if not rows:
@@ -80,6 +80,6 @@ def _failure(row: "FileRow") -> dict[str, Any]:
 
 def _failure_text(row: "FileRow") -> str:
     lines = [bold(printable(row.path))]
-    if row.status == "failed":
+    if row.failure:
         lines += [f"  {row.failure}: {printable(row.reason)}", f"  {printable(row.mend)}"]
     return "\n".join([*lines, *(f"  note: {printable(note)}" for note in row.notes)])
