@@ -21,8 +21,10 @@ def vectors(space: Space, n: int, seed: int = 0) -> Vectors:
 
 def file(f: object, reading: object | None = None, **facts) -> FileRow:
     reading = f if reading is None else reading
-    given = {"status": "indexed", "kind": "text", "preview": "", **facts}
-    return FileRow(f"/files/{f}.txt", "/files", 5, 1.0, f"content-{reading}", f"reading-{reading}", **given)
+    given = {"status": "indexed", "kind": "text", "root": "/files", **facts}
+    return FileRow(
+        f"/files/{f}.txt", size=5, modified=1.0, content=f"content-{reading}", reading=f"reading-{reading}", **given
+    )
 
 
 def items(f: object, n: int, text: str = "") -> list[ItemRow]:
@@ -36,9 +38,10 @@ def items(f: object, n: int, text: str = "") -> list[ItemRow]:
     return made
 
 
-def commit(writer, space: Space, f: int, n: int = 3, text: str = "") -> None:
+def commit(writer, space: Space, f: object, n: int = 3, text: str = "") -> None:
     rows = items(f, n, text)
-    writer.commit([file(f)], rows, [row.digest for row in rows], vectors(space, n, f))
+    seed = f if isinstance(f, int) else 0
+    writer.commit([file(f, items=n)], rows, [row.digest for row in rows], vectors(space, n, seed))
 
 
 def fill(index: Index, files: int, n: int = 3) -> None:
@@ -46,4 +49,4 @@ def fill(index: Index, files: int, n: int = 3) -> None:
     rows = [row for f in range(files) for row in items(f, n)]
     with index.writer() as writer:
         data = vectors(index.space, len(rows))
-        writer.commit([file(f) for f in range(files)], rows, [row.digest for row in rows], data)
+        writer.commit([file(f, items=n) for f in range(files)], rows, [row.digest for row in rows], data)

@@ -22,7 +22,7 @@ def synced(monkeypatch) -> list[str]:
     real = os.fsync
 
     def fsync(handle: int) -> None:
-        seen.append(os.readlink(f"/proc/self/fd/{handle}"))
+        seen.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         real(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)

@@ -4,6 +4,7 @@ Knows nothing of search. Imports pyarrow, and lance through `tables`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -38,7 +39,7 @@ class LanceWriter:
         view = tables.view()
         self._known = set(view.vectors.to_table(columns=["digest"])["digest"].to_pylist())
         self._files = file_rows(view.files.to_table())
-        self._broken = self._without_vectors(view.items)
+        self._distrust(view.items)
         self._open = True
 
     def close(self) -> None:
@@ -51,17 +52,20 @@ class LanceWriter:
 
     def readings(self) -> frozenset[str]:
         """Readings whose items are wholly there."""
-        return self._live() - self._broken
-
-    def _live(self) -> frozenset[str]:
         return frozenset(f.reading for f in self._files.values() if f.status != "failed")
 
-    def _without_vectors(self, table: Any) -> frozenset[str]:
-        """Readings with an item whose vector is gone. There are none, unless the folder was damaged."""
+    def _distrust(self, table: Any) -> None:
+        """Take content and reading from file rows that lead to less than they say: their files are read again.
+
+        There are none, unless somebody damaged the folder and Lance went back to an older version of a table.
+        """
         items = table.to_table(columns=["reading", "digest"])
-        wanted = pc.not_equal(items["digest"], "")
         there = pc.is_in(items["digest"], value_set=pa.array(self._known, pa.string()))
-        return frozenset(items["reading"].filter(pc.and_not(wanted, there)).to_pylist())
+        bare = set(items["reading"].filter(pc.and_not(pc.not_equal(items["digest"], ""), there)).to_pylist())
+        counts = {row["values"]: row["counts"] for row in pc.value_counts(items["reading"]).to_pylist()}
+        for path, file in self._files.items():
+            if file.reading in bare or (file.status != "failed" and counts.get(file.reading, 0) < file.items):
+                self._files[path] = replace(file, content="", reading="")
 
     def missing(self, digests: Sequence[str]) -> list[str]:
         """Those that have no vector yet, in order, without repeats."""
@@ -77,7 +81,6 @@ class LanceWriter:
         rows = vector_table(digests, vectors, self._schemas[self._name])
         self._tables.upsert(self._name, rows, "digest", self._durable, update=False)
         self._known.update(digests)
-        self._broken -= {item.reading for item in items}
         self._tables.upsert("items", item_table(items, self._schemas["items"]), "id", self._durable)
         self._tables.upsert("files", file_table(files, self._schemas["files"]), "path", self._durable)
         self._files.update({file.path: file for file in files})
@@ -102,7 +105,7 @@ class LanceWriter:
         """Delete items without a file, then vectors without an item, then pictures without either."""
         view = self._tables.view()
         items = view.items.to_table(columns=["id", "reading", "digest", "preview"])
-        kept = pc.is_in(items["reading"], value_set=pa.array(sorted(self._live()), pa.string()))
+        kept = pc.is_in(items["reading"], value_set=pa.array(sorted(self.readings()), pa.string()))
         lost_items = items.filter(pc.invert(kept))["id"].combine_chunks()
         items = items.filter(kept)
         digests = view.vectors.to_table(columns=["digest"])["digest"]

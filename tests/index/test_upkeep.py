@@ -1,0 +1,143 @@
+"""Maintenance: nothing visible changes, what nobody leads to goes, disk and versions stay bounded."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import lance
+import made_rows as rows
+import numpy as np
+import pytest
+
+from samespace import Space
+from samespace.index.disk import Disk
+from samespace.index.durable import Durable
+from samespace.index.lance import LanceIndex
+from samespace.index.recall import recall_at_k
+from samespace.index.upkeep import Upkeep
+
+
+def upkeep(index: LanceIndex, **how) -> Upkeep:
+    made = Upkeep(index._tables, Durable(Path(index.uri)), age=timedelta(0))
+    made.__dict__.update(how)
+    return made
+
+
+def size(index: LanceIndex) -> int:
+    return sum(p.stat().st_size for p in Path(index.uri).rglob("*") if p.is_file())
+
+
+def test_what_no_file_leads_to_goes(tmp_path, red: Space):
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    rows.fill(index, 6)
+    with index.writer() as writer:
+        kept, lost = index.previews.put(b"kept"), index.previews.put(b"lost")
+        writer.commit([rows.file(0, preview=kept), rows.file("copy", 1)], [], [], red.empty())
+        writer.commit([], rows.items("orphan", 2), [r.digest for r in rows.items("orphan", 2)], rows.vectors(red, 2))
+        writer.remove(["/files/1.txt", "/files/2.txt"])
+        assert writer.missing([rows.digest("2-0"), rows.digest("orphan-1")]) == []
+        writer.maintain()
+        assert writer.missing([rows.digest(x) for x in ("0-0", "1-0", "2-0", "orphan-1")]) == [
+            rows.digest("2-0"), rows.digest("orphan-1"),
+        ]  # fmt: skip
+        assert (index.previews.get(kept), index.previews.get(lost)) == (b"kept", None)
+    tables = Path(index.uri)
+    assert lance.dataset(str(tables / "items.lance")).count_rows() == 15
+    assert lance.dataset(str(tables / "vec_aaaaaaaaaaaa.lance")).count_rows() == len(index) == 15
+
+
+def test_many_small_commits_become_few_files(tmp_path, red: Space):
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    with index.writer() as writer:
+        for f in range(15):
+            rows.commit(writer, red, f, 2)
+    before = index.snapshot()
+    status = index.status()
+    upkeep(index).run()
+    after = LanceIndex.open(index.uri)
+    assert after.snapshot().items.to_pylist() == before.items.to_pylist()
+    assert np.array_equal(after.snapshot().vectors(np.arange(30)).data, before.vectors(np.arange(30)).data)
+    assert (status.fragments, after.status().fragments) == (45, 3)
+    assert status.versions == 16 and after.status().versions == 1
+
+
+def test_disk_stays_bounded_over_many_changes(tmp_path, red: Space):
+    """The same file again and again, each time with another content."""
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    sizes = []
+    for turn in range(4):
+        with index.writer() as writer:
+            for change in range(4):
+                name = f"{turn}-{change}"
+                made = rows.items(name, 30)
+                writer.commit([rows.file("one", name)], made, [r.digest for r in made], rows.vectors(red, 30))
+            writer._collect()
+        upkeep(index).run()
+        sizes.append(size(index))
+    assert len(index) == 30
+    assert max(sizes[1:]) < 1.5 * sizes[0]
+
+
+def test_after_no_change_nothing_is_written(tmp_path, red: Space):
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    rows.fill(index, 20)
+    with index.writer() as writer:
+        writer.maintain()
+    files = sorted(Path(index.uri).rglob("*"))
+    with index.writer() as writer:
+        writer.maintain()
+    assert sorted(Path(index.uri).rglob("*")) == files
+
+
+def test_what_killed_writers_left_goes(tmp_path, red: Space):
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    rows.fill(index, 2)
+    orphan = Path(index.uri) / "items.lance" / "data" / "0123456789.lance"
+    orphan.write_bytes(b"half a file")
+    upkeep(index).run()
+    assert not orphan.exists() and len(index) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
+def test_the_index_of_neighbours_finds_them(tmp_path, metric: str):
+    """IVF_RQ: few are missed, the scores are exact, filters hold, new rows are found."""
+    space = Space("t/x@1", 64, metric, "ab" * 16)
+    index = LanceIndex.create(tmp_path / "i", space, "m")
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((200, 64))
+    data = space.vectors(centres[rng.integers(0, 200, 30_000)] + 0.6 * rng.standard_normal((30_000, 64)))
+    made = [row for f in range(30) for row in rows.items(f, 1000)]
+    with index.writer() as writer:
+        writer.commit([rows.file(f) for f in range(30)], made, [r.digest for r in made], data)
+    upkeep(index, ram_rows=10, word_rows=10**9).run()
+    exact = index.snapshot()
+    index.ram_rows, index._held = 10, None
+    view = index.snapshot()
+    assert isinstance(view.finder, Disk)
+    assert any(i.name == "vector" for i in view.finder.table.describe_indices())
+    measured = recall_at_k(view, 10, queries=30)
+    assert 0.95 < measured.recall <= 1 and (measured.queries, measured.rows) == (30, 30_000)
+    assert recall_at_k(exact, 10, queries=30).recall == 1
+
+    query = space.vectors(rng.standard_normal((4, 64)) + centres[:4])
+    allowed = rng.random(30_000) < 0.8
+    for mask in (None, allowed):
+        for mine, right in zip(
+            view.nearest(query, 20, allowed=mask), exact.nearest(query, 20, allowed=mask), strict=True
+        ):
+            assert len(np.intersect1d(mine.rows, right.rows)) >= 18
+            scores = dict(zip(right.rows.tolist(), right.scores.tolist(), strict=True))
+            assert all(
+                scores[r] == s for r, s in zip(mine.rows.tolist(), mine.scores.tolist(), strict=True) if r in scores
+            )
+            assert mask is None or allowed[mine.rows].all()
+    assert len(view.nearest(query[0], 29_000)[0].rows) == 29_000
+    with index.writer() as writer:
+        new = rows.items("new", 1)
+        writer.commit([rows.file("new")], new, [new[0].digest], query[0])
+        writer.remove(["/files/0.txt"])
+    view = index.snapshot()
+    assert view.digests[int(view.nearest(query[0], 1)[0].rows[0])].as_py() == new[0].digest
+    gone = {rows.digest(f"0-{j}") for j in range(1000)}
+    hits = view.digests.take(view.nearest(query[0], 200)[0].rows).to_pylist()
+    assert not gone & set(hits)
