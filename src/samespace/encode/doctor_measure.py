@@ -21,7 +21,7 @@ __all__ = [
     "words_matter",
 ]
 
-_MOVES = 1e-6  # 1 - cosine; what is looked at moves a vector by more than rounding does
+_MOVES = 1e-7  # 1 - cosine; what is looked at moves a vector by more than rounding does
 _PRECISION = {"float16": 1e-3, "bfloat16": 1e-2, "int8": 2e-2, "q4": 5e-2}
 
 

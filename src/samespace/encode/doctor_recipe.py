@@ -13,7 +13,7 @@ from samespace.items import Text
 
 __all__ = ["pooling", "prompts", "terminal", "text_padding"]
 
-_SEEN = 1e-6  # 1 - cosine of a token's states when what follows it changes
+_SEEN = 1e-7  # 1 - cosine of a token's states when what follows it changes
 
 
 def text_padding(subject: Subject) -> Check:

@@ -9,9 +9,11 @@ states one, loading asks for it instead of guessing: a wrong one gives vectors t
 Knows nothing of indexes. Imports torch and transformers when a model is loaded.
 """
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from samespace.encode import hf_folder
+from samespace.encode import doctor, hf_folder
 from samespace.encode.hf_folder import Folder
 from samespace.encode.recipe import Recipe
 from samespace.errors import MissingExtraError, RecipeError
@@ -30,6 +32,7 @@ def load(
     entry: "Entry | None" = None,
     recipe: Recipe | None = None,
     device: str | None = None,
+    check: bool = True,
     trust_remote_code: str | None = None,
 ) -> "HfEncoder":
     """Load a model.
@@ -39,11 +42,12 @@ def load(
         entry: of the catalogue.
         recipe: how to use it; None = as the entry, its own files, or the catalogue state.
         device: "cpu", "cuda", …; None = an accelerator if there is one.
+        check: see that `recipe`, if one is given here, does no known harm (doctor.quick).
         trust_remote_code: commit whose code may be run; None = never.
 
     Raises:
         WeightsNotFoundError: the files are not here, or are pickles.
-        RecipeError: nobody states a recipe, or it does not fit the model.
+        RecipeError: nobody states a recipe, or it does not fit the model, or `check` found fault with it.
         MissingExtraError: torch or transformers are missing or broken.
     """
     _require()
@@ -61,7 +65,10 @@ def load(
     _check_width(folder, body)
     weights = folder.weights()
     name = f"{entry.maker}/{entry.name}@{weights[:8]}" if entry else folder.name
-    return HfEncoder(used.space(name, weights), used, body, said, weights, build)
+    encoder = HfEncoder(used.space(name, weights), used, body, said, weights, build)
+    if check and recipe:
+        doctor.quick(encoder)
+    return encoder
 
 
 def _folder(rest: str, entry: "Entry | None") -> Folder:
@@ -139,9 +146,22 @@ def _device() -> str:
 
 
 def _require() -> None:
-    """Import what is needed. Raises MissingExtraError, also for a torchvision that does not fit the torch beside it."""
+    """Import what is needed. Raises MissingExtraError; also for a torchvision that does not fit the torch beside it.
+
+    transformers looks for torchvision whether it needs it or not, and a broken one breaks it in words that name neither.
+    """
     try:
         import torch  # noqa: F401
+
+        if find_spec("torchvision"):
+            import_module("torchvision")
         import transformers  # noqa: F401
     except ImportError as err:
         raise MissingExtraError("hf: models", err.name or "torch", "encode") from err
+    except (RuntimeError, OSError, AttributeError) as err:
+        error = MissingExtraError("hf: models", "torchvision", "encode", str(err))
+        error.args = (
+            f"the torchvision installed here does not fit the torch beside it ({str(err).splitlines()[0]})\n"
+            "samespace does not need it: pip uninstall torchvision",
+        )
+        raise error from err

@@ -185,6 +185,7 @@ def _dual(folder: Folder, kind: str) -> Recipe:
         padding="max_length" if kind == "siglip" else "longest",
         max_tokens=limit,
         lower_case=kind == "siglip",
+        terminal=_terminal(folder),
     )
 
 
