@@ -8,7 +8,7 @@ import pytest
 # A real plugin in a real (if tiny) distribution: workers find it by its entry point, as they would any other.
 # It reads files of WebAssembly's mark; the word after the mark says how to misbehave.
 _PLUGIN = """
-import os, signal, socket, time
+import os, re, signal, socket, time
 from pathlib import Path
 from samespace.errors import ReadError
 from samespace.items import Blob, Image, Text
@@ -32,6 +32,11 @@ class Reader:
         yield Passage(Text("before"), "text", "body")
         while True:
             pass
+
+    def stick(self, rest, path):
+        for _ in range(64):
+            yield Passage(Text(str(os.getpid())), "text", "body")
+        re.match("(a+)+$", "a" * 60 + "b")
 
     def die(self, rest, path):
         os.write(2, b"the decoder fell over\\n")

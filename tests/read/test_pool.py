@@ -221,6 +221,42 @@ def test_readers_end_with_their_parent(tmp_path, unruly, blow):
     assert gone(pid)
 
 
+@pytest.mark.slow
+def test_a_stuck_reader_ends_without_its_parent_too(tmp_path, unruly):
+    """Its Python is stuck in one endless match, so no thread of it hears that the parent is gone."""
+    stuck = unruly(tmp_path / "stuck", "stick")
+    place = next(p for p in sys.path if (Path(p) / "unruly_reader.py").exists())
+    words = _PARENT.replace("Options()", "Options(limits=Limits(wall_seconds=1.0))").replace("Some", "Limits")
+    parent = subprocess.Popen([sys.executable, "-c", words, str(stuck), place], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent.stdout:
+        pid = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+    assert gone(pid, 40)
+
+
+def test_a_reader_of_text_loads_nothing_heavy():
+    words = "import sys, samespace.read.worker, samespace.read.text; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert "samespace.read.text" in loaded
+    heavy = {
+        "lxml",
+        "bs4",
+        "openpyxl",
+        "PIL",
+        "av",
+        "pypdfium2",
+        "onnxruntime",
+        "torch",
+        "charset_normalizer",
+        "asyncio",
+    }
+    assert not loaded & heavy
+
+
 def test_a_place_that_cannot_be_shown_is_an_error_and_no_end(good):
     with ReaderPool(Options(), workers=1) as pool:
         with pytest.raises(ReadError):

@@ -170,6 +170,7 @@ def _by_shape(head: bytes) -> str | None:
     return _sound(head)
 
 
+_ICONS = {b"\x00\x00\x01\x00": "image/vnd.microsoft.icon", b"\x00\x00\x02\x00": "image/x-win-bitmap"}
 _BMP_HEADERS = {n.to_bytes(4, "little") for n in (12, 16, 40, 52, 56, 64, 108, 124)}
 
 

@@ -3,6 +3,7 @@
 The worker process calls this; so may tests. Knows nothing of processes. Imports readers and sniff.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ __all__ = ["failed", "read_file"]
 
 _HANDFUL = 64  # Passages in one Some
 _HANDFUL_BYTES = 1 << 20
+_HANDFUL_SECONDS = 2.0  # speech comes slowly: who encodes it shall not wait for sixty sentences
 
 
 def read_file(path: Path, options: Options) -> Iterator[Event]:
@@ -45,16 +47,16 @@ def _read(path: Path, options: Options) -> Iterator[Event]:
 def _handfuls(stream: Iterable[Passage | Facts], facts: list[Facts]) -> Iterator[tuple[Passage, ...]]:
     """Gather Passages, so that neither each costs a message nor many pictures stand in memory. Facts go aside."""
     held: list[Passage] = []
-    weight = 0
+    weight, since = 0, time.monotonic()
     for made in stream:
         if isinstance(made, Facts):
             facts.append(made)
             continue
         held.append(made)
         weight += len(made.preview or b"") + _weight(made.item)
-        if len(held) >= _HANDFUL or weight >= _HANDFUL_BYTES:
+        if len(held) >= _HANDFUL or weight >= _HANDFUL_BYTES or time.monotonic() - since > _HANDFUL_SECONDS:
             yield tuple(held)
-            held, weight = [], 0
+            held, weight, since = [], 0, time.monotonic()
     if held:
         yield tuple(held)
 
