@@ -1,0 +1,226 @@
+"""Score honesty: what a similarity is worth, measured against queries that have nothing to do with the collection.
+
+A cosine says little by itself: E5's live between .7 and .9, related or not, and pictures score another way than texts.
+So a score is first counted from the query's own usual level (its mean score against generic texts in the writings the
+collection holds), and then held against the *null*: the best such score that each of some 120 unrelated questions in
+many languages reaches in this very collection. z = (score - level - location) / scale of that null.
+
+- confident: z >= 2.4. An unrelated query's best hit gets there about once in a hundred.
+- percentile: share of random pairs (unrelated question, item) that score lower, both counted from the query's level.
+
+The null is of the same sort as the query: a sum is held against sums of unrelated questions with the same weights, a
+picture against other pictures. Its location is taken by writing, as a Chinese question scores lower against English
+texts than an English one. It needs no file, so a collection of one item is calibrated too.
+
+Knows nothing of models beyond Encoder.encode. Letters: b background queries, r references, n rows, d width.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from samespace.encode.protocol import Role
+from samespace.index.words import script
+from samespace.items import Text
+from samespace.space import Space, Vectors, similarity
+
+__all__ = ["CONFIDENT", "STRONG", "Background", "Match", "Null", "Worth", "word"]
+
+Match = Literal["strong", "likely", "weak"]
+CONFIDENT, STRONG = 2.4, 4.0  # in z; docs/search.md has what they were chosen by
+_PRIOR = 3.0  # writings with few background queries lean on all of them by this many
+_GRID = 513  # quantiles kept of the random pairs
+_FEWEST = 6  # background queries below which nothing can be said
+
+
+@cache
+def _texts() -> dict[str, list[str]]:
+    made: dict[str, list[str]] = json.loads(
+        files("samespace.index").joinpath("background.json").read_text(encoding="utf-8")
+    )
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Generic questions (b) and texts (r) in one Space: what every calibration there starts from."""
+
+    queries: Vectors
+    texts: Vectors
+    query_scripts: tuple[str, ...]
+    text_scripts: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, encode: Callable[[Sequence[Text], Role], Vectors], space: Space, folder: Path | None = None, key: str = ""
+    ) -> "Background":
+        """Encode the built-in lists, or take them from `folder`, where they were kept for this Space and `key`."""
+        lists = _texts()
+        mark = hashlib.blake2b((space.to_json() + key + json.dumps(lists)).encode(), digest_size=16).hexdigest()
+        kept = _load(folder, mark, space)
+        if kept is None:
+            kept = (
+                encode([Text(t) for t in lists["queries"]], "query"),
+                encode([Text(t) for t in lists["texts"]], "document"),
+            )
+            _save(folder, mark, *kept)
+        return cls(*kept, tuple(script(t) for t in lists["queries"]), tuple(script(t) for t in lists["texts"]))
+
+    def weights(self, scripts: Sequence[str]) -> np.ndarray:
+        """(r,) how much each reference text counts for a collection with texts in these writings; sums to 1."""
+        own = np.array(self.text_scripts)
+        weights = np.zeros(len(own))
+        for name in set(scripts):
+            weights[own == name] = list(scripts).count(name) / max(1, (own == name).sum())
+        if not weights.any():
+            weights[:] = 1.0
+        made: np.ndarray = weights / weights.sum()
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """What a query's own usual level is measured by: references (r, d) and their weights (r,)."""
+
+    references: Vectors
+    weights: np.ndarray
+
+    def of(self, queries: Vectors, *, own: bool = False) -> np.ndarray:
+        """(n,) mean score of each query; `own`: the queries are the references, so their own row is left out."""
+        scores = similarity(queries, self.references).astype(np.float64)
+        weights = np.broadcast_to(self.weights, scores.shape).copy()
+        if own:
+            np.fill_diagonal(weights, 0.0)
+        level: np.ndarray = (scores * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-12)
+        return level
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What one score is worth."""
+
+    z: float
+    percentile: float
+
+
+@dataclass(frozen=True, eq=False)
+class Null:
+    """How unrelated queries score in one set of items.
+
+    Attributes:
+        levels: what a query's level is measured by.
+        location: of the best score of an unrelated query, by writing; "" = any.
+        scale: of the same, pooled.
+        pairs: quantiles of single random pairs.
+    """
+
+    levels: Levels
+    location: dict[str, float]
+    scale: float
+    pairs: np.ndarray
+
+    @classmethod
+    def fit(
+        cls,
+        queries: Vectors,
+        scripts: Sequence[str],
+        levels: Levels,
+        rows: Vectors,
+        total: int,
+        *,
+        own: bool = False,
+        apart: np.ndarray | None = None,
+    ) -> "Null | None":
+        """Measure the null.
+
+        Args:
+            queries: (b, d) unrelated to what will be asked, of the same sort.
+            scripts: writing of each; "" if it has none.
+            levels: references.
+            rows: (n, d) the items, or an even sample of them.
+            total: how many items there are; the best of more is higher (Gumbel: by beta ln(total / n)).
+            own: the queries are the references themselves.
+            apart: (b, n) bool, pairs that say nothing (an item and itself).
+
+        Returns:
+            None if there are too few queries or no rows to measure by.
+        """
+        if len(queries) < _FEWEST or not len(rows):
+            return None
+        scores = similarity(queries, rows).astype(np.float64) - levels.of(queries, own=own)[:, None]
+        if apart is not None:
+            scores = np.where(apart, np.nan, scores)
+        usable = ~np.isnan(scores).all(axis=1)
+        if usable.sum() < _FEWEST:
+            return None
+        scores = scores[usable]
+        best = np.nanmax(scores, axis=1)
+        names = np.array(scripts)[usable]
+        middle = float(np.median(best))
+        location = {
+            str(name): float((best[names == name].sum() + _PRIOR * middle) / ((names == name).sum() + _PRIOR))
+            for name in set(names.tolist())
+        }
+        rest = best - np.array([location[str(name)] for name in names])
+        center, scale = _robust(rest)
+        growth = scale * np.sqrt(6) / np.pi * np.log(max(1.0, total / len(rows)))
+        location = {name: value + center + growth for name, value in location.items()}
+        location[""] = middle + growth
+        pairs = np.nanquantile(scores, np.linspace(0, 1, _GRID))
+        return cls(levels, location, scale, pairs)
+
+    def worth(self, scores: np.ndarray, level: float, writing: str) -> list[Worth]:
+        """What scores of one query with this level, in this writing, are worth."""
+        above = np.asarray(scores, np.float64) - level
+        z = (above - self.location.get(writing, self.location[""])) / self.scale
+        percentile = np.interp(above, self.pairs, np.linspace(0, 1, _GRID))
+        return [Worth(float(a), float(b)) for a, b in zip(z, percentile, strict=True)]
+
+
+def word(z: float) -> Match:
+    """The word for people."""
+    return "strong" if z >= STRONG else "likely" if z >= CONFIDENT else "weak"
+
+
+def _robust(best: np.ndarray) -> tuple[float, float]:
+    """Middle and spread that a few background queries which do fit the collection cannot move.
+
+    The spread is the larger of two that look at the lower part or the middle only, as for a normal distribution.
+    """
+    tenth, quarter, middle, upper = np.quantile(best, [0.1, 0.25, 0.5, 0.75])
+    scale = max((upper - quarter) / 1.349, (middle - tenth) / 1.2816, 1e-6)
+    return float(middle), float(scale)
+
+
+def _load(folder: Path | None, mark: str, space: Space) -> tuple[Vectors, Vectors] | None:
+    """What was kept, if it is of this mark; anything wrong with the file only means to make it again."""
+    if folder is None:
+        return None
+    try:
+        with np.load(folder / f"calibration-{mark[:12]}.npz", allow_pickle=False) as kept:
+            return space.vectors(kept["queries"]), space.vectors(kept["texts"])
+    except Exception:  # a torn or foreign file may raise nearly anything
+        return None
+
+
+def _save(folder: Path | None, mark: str, queries: Vectors, texts: Vectors) -> None:
+    """Keep it beside the index if that can be written to; it can always be made again."""
+    if folder is None or not folder.is_dir():
+        return
+    import os
+    import tempfile
+
+    try:
+        handle, draft = tempfile.mkstemp(dir=folder, prefix="calibration-", suffix=".part")
+        with os.fdopen(handle, "wb") as out:
+            np.savez(out, queries=queries.data, texts=texts.data)
+        Path(draft).replace(folder / f"calibration-{mark[:12]}.npz")
+    except OSError:
+        return

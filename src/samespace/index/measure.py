@@ -1,0 +1,165 @@
+"""A Gauge: one set of eligible rows, and what scores are worth in it.
+
+Rows are taken by modality, since a question scores lower against pictures than against texts; what the lists are
+joined by is z, never a raw cosine. Unrelated queries of the same sort as the one asked are made from the background:
+sums with the same weights, pictures from the collection's own.
+
+Knows nothing of files or models. Imports numpy and pyarrow. Letters: n vector rows, b background queries.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from samespace.index.calibrate import Background, Levels, Null, Worth
+from samespace.index.compose import Direction
+from samespace.index.snapshot import Snapshot
+from samespace.index.words import script
+from samespace.space import Vectors, similarity
+
+__all__ = ["Gauge"]
+
+_SAMPLE = 4096  # rows that the null is measured on
+_OWN = 96  # rows of the collection that serve as unrelated pictures or sounds
+_TEXTS = 512  # texts whose writing is looked at
+_LARGEST_BLOCK = 65_536
+Found = tuple[int, float, float | None, float | None]
+"""Vector row, similarity, z, percentile."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Class:
+    """Eligible rows of one modality: which, and an even sample of them."""
+
+    modality: str
+    mask: np.ndarray
+    total: int
+    sample: np.ndarray
+    rows: Vectors
+
+
+class Gauge:
+    """Scores and measures directions among the allowed rows of a snapshot."""
+
+    def __init__(self, view: Snapshot, background: Background | None, allowed: np.ndarray | None) -> None:
+        self.view, self.background = view, background
+        self._modality = _modalities(view)
+        eligible = np.ones(len(view), bool) if allowed is None else view.vector_mask(allowed)
+        names = sorted(set(self._modality[eligible].tolist()))
+        self.classes = [self._class(name, eligible & (self._modality == name)) for name in names]
+        self._nulls: dict[tuple[object, ...], Null | None] = {}
+        self._levels: dict[str, Levels] = {}
+
+    def nearest(self, direction: Direction, most: int) -> list[Found]:
+        """The best rows of every modality, by falling worth."""
+        found: list[Found] = []
+        for one in self.classes:
+            whole = None if one.total == len(self.view) else one.mask
+            near = self.view.nearest(direction.vectors, most, allowed=whole)[0]
+            found += self._judged(direction, one, near.rows, near.scores)
+        if any(z is None for _, _, z, _ in found):
+            return sorted(found, key=lambda f: (f[2] is None, -(f[2] or 0.0), -f[1], f[0]))[:most]
+        return sorted(found, key=lambda f: (-(f[2] or 0.0), f[0]))[:most]
+
+    def measure(self, direction: Direction, rows: np.ndarray) -> list[Found]:
+        """Some rows, in their order."""
+        if not len(rows):
+            return []
+        scores = similarity(direction.vectors, self.view.vectors(rows))[0]
+        made: dict[int, Found] = {}
+        for one in self.classes:
+            here = np.flatnonzero(one.mask[rows])
+            for at, judged in zip(here, self._judged(direction, one, rows[here], scores[here]), strict=True):
+                made[int(at)] = judged
+        return [made.get(i, (int(row), float(scores[i]), None, None)) for i, row in enumerate(rows)]
+
+    def everything(self, direction: Direction) -> np.ndarray:
+        """(n,) z of every eligible row; -inf for the others."""
+        z = np.full(len(self.view), -np.inf)
+        for one in self.classes:
+            rows = np.flatnonzero(one.mask)
+            for start in range(0, len(rows), _LARGEST_BLOCK):
+                block = rows[start : start + _LARGEST_BLOCK]
+                scores = similarity(direction.vectors, self.view.vectors(block))[0]
+                z[block] = [s if f is None else f for _, s, f, _ in self._judged(direction, one, block, scores)]
+        return z
+
+    def _judged(self, direction: Direction, one: _Class, rows: np.ndarray, scores: np.ndarray) -> list[Found]:
+        null = self._null(direction, one)
+        if null is None:
+            return [(int(r), float(s), None, None) for r, s in zip(rows, scores, strict=True)]
+        level = float(null.levels.of(direction.vectors)[0])
+        worth: list[Worth] = null.worth(scores, level, direction.writing)
+        return [(int(r), float(s), w.z, w.percentile) for r, s, w in zip(rows, scores, worth, strict=True)]
+
+    def _class(self, name: str, mask: np.ndarray) -> _Class:
+        rows = np.flatnonzero(mask)
+        sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(np.int64)]
+        return _Class(name, mask, len(rows), sample, self.view.vectors(sample))
+
+    def _null(self, direction: Direction, one: _Class) -> Null | None:
+        key = (one.modality, direction.shape)
+        if key not in self._nulls:
+            self._nulls[key] = self._measured(direction.shape, one)
+        return self._nulls[key]
+
+    def _measured(self, shape: tuple[tuple[float, str], ...], one: _Class) -> Null | None:
+        """The null of queries of this shape among these rows."""
+        parts = [self._unrelated(sort) for _, sort in shape]
+        levels = self._levels_of(one)
+        if levels is None or any(part is None for part in parts):
+            return None
+        known = [part for part in parts if part is not None]
+        if len(known) == 1 and shape[0][0] > 0:
+            vectors, scripts, taken = known[0]
+            apart = None if taken is None else taken[:, None] == one.sample[None, :]
+            own = vectors is levels.references
+            return Null.fit(vectors, scripts, levels, one.rows, one.total, own=own, apart=apart)
+        count = max(len(vectors) for vectors, _, _ in known)
+        mixed = np.zeros((count, self.view.space.dim), np.float64)
+        for i, ((weight, _), (vectors, _, _)) in enumerate(zip(shape, known, strict=True)):
+            order = np.random.default_rng(i).permutation(count) % len(vectors) if i else np.arange(count) % len(vectors)
+            mixed += weight * vectors.data[order]
+        writings = [known[0][1][i % len(known[0][0])] for i in range(count)]
+        keep = np.linalg.norm(mixed, axis=1) > 1e-6
+        made = self.view.space.vectors(mixed[keep])
+        return Null.fit(made, [s for s, k in zip(writings, keep, strict=True) if k], levels, one.rows, one.total)
+
+    def _unrelated(self, sort: str) -> tuple[Vectors, tuple[str, ...], np.ndarray | None] | None:
+        """Background queries of one sort, their writings, and which rows they are if they are rows."""
+        if self.background is not None and sort == "query":
+            return self.background.queries, self.background.query_scripts, None
+        if self.background is not None and sort == "text":
+            return self.background.texts, self.background.text_scripts, None
+        rows = np.flatnonzero(self._modality == sort)
+        if len(rows) < 2:
+            return None
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _OWN)).astype(np.int64)]
+        return self.view.vectors(rows), ("",) * len(rows), rows
+
+    def _levels_of(self, one: _Class) -> Levels | None:
+        if one.modality in self._levels:
+            return self._levels[one.modality]
+        if one.modality == "text" and self.background is not None:
+            made = Levels(self.background.texts, self.background.weights(self._writings(one)))
+        elif one.total:
+            made = Levels(one.rows, np.full(len(one.rows), 1 / len(one.rows)))
+        else:
+            return None
+        self._levels[one.modality] = made
+        return made
+
+    def _writings(self, one: _Class) -> list[str]:
+        """Writings of an even sample of the texts."""
+        rows = one.sample[np.linspace(0, len(one.sample) - 1, min(len(one.sample), _TEXTS)).astype(np.int64)]
+        items = np.array([self.view.items_of(int(row))[0] for row in rows], np.int64)
+        return [script(text) for text in self.view.items["text"].take(items).to_pylist()]
+
+
+def _modalities(view: Snapshot) -> np.ndarray:
+    """(n,) modality of each vector row."""
+    names = np.asarray(view.items["modality"].to_numpy(zero_copy_only=False), dtype=object)
+    made = np.full(len(view), "text", dtype=object)
+    known = view.vector_row >= 0
+    made[view.vector_row[known]] = names[known]
+    return made
