@@ -11,6 +11,7 @@ __all__ = ["Box", "in_reading_order", "union"]
 Box = tuple[float, float, float, float]
 _COLUMN_LINES = 4  # at least so many lines make a column
 _COLUMN_WIDTH = 0.6  # a column's lines fill at least this share of it: running text does, a column of prices does not
+_STRIP = 0.15  # the white strip between two columns is at most this share of both
 _SPANNING = 0.2  # share of lines that may cross the gap between columns: headings
 
 
@@ -69,11 +70,12 @@ def _is_column(lines: list[Box]) -> bool:
 
 
 def _side_by_side(left: list[Box], right: list[Box]) -> bool:
-    """True if both are of like width and reach over much of the same height."""
+    """True if both are of like width, close together, and reach over much of the same height."""
     a, b = union(left), union(right)
     shared = min(a[3], b[3]) - max(a[1], b[1])
     narrow, wide = sorted((a[2] - a[0], b[2] - b[0]))
-    return shared > 0.5 * min(a[3] - a[1], b[3] - b[1]) and narrow > 0.5 * wide
+    close = b[0] - a[2] < _STRIP * (b[2] - a[0])
+    return close and shared > 0.5 * min(a[3] - a[1], b[3] - b[1]) and narrow > 0.5 * wide
 
 
 def _by_rows(boxes: Sequence[Box], chosen: list[int]) -> list[int]:

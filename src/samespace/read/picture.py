@@ -6,6 +6,7 @@ is refused. What a decoder raises on a damaged file, whatever it is, becomes a R
 Knows nothing of Items. Imports Pillow where it is used.
 """
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ def open_picture(path: Path, mime: str, limits: Limits, side: int = 1600, page: 
         path: the file.
         mime: its media type by content.
         limits: `pixels` is checked on the header, before anything is decoded.
-        side: a JPEG larger than twice this is decoded small, which is faster by as much.
+        side: a JPEG at least twice as large is decoded small, which is faster by as much.
         page: which picture of a file that has several, from 1.
 
     Raises:
@@ -82,7 +83,8 @@ def open_picture(path: Path, mime: str, limits: Limits, side: int = 1600, page: 
         if exif.get(_ORIENTATION) in _SIDEWAYS:
             width, height = height, width
         name = image.format or ""
-        image.draft("RGB", (side, side))
+        scale = side / max(image.size)
+        image.draft("RGB", (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
         image.load()
         return Picture(upright_rgb(image), width, height, _frames(image), name, exif, words)
 
@@ -92,7 +94,7 @@ def decoding(limits: Limits) -> Iterator[None]:
     """Turn all that Pillow and its decoders raise into ReadErrors, and keep their warnings to themselves."""
     from PIL import Image, UnidentifiedImageError
 
-    Image.MAX_IMAGE_PIXELS = limits.pixels  # also holds for frames and strips whose size is not in the header
+    Image.MAX_IMAGE_PIXELS = limits.pixels  # some formats decode on opening, or hold pictures larger than they say
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -101,7 +103,8 @@ def decoding(limits: Limits) -> Iterator[None]:
     except ReadError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
-        raise _too_big(limits) from err
+        count = re.search(r"\((\d+) pixels\)", str(err))
+        raise _too_big(limits, int(count.group(1)) if count else None) from err
     except MemoryError as err:
         raise ReadError("too_big", "its pixels do not fit in memory", "Make it smaller, or raise the limit") from err
     except UnidentifiedImageError as err:
@@ -169,10 +172,11 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
     if width < 1 or height < 1:
         raise ReadError("decode", f"its header says {width} × {height} pixels", _AGAIN)
     if width * height > limits.pixels:
-        raise _too_big(limits, f"{width:,} × {height:,} pixels")
+        raise _too_big(limits, width * height)
 
 
-def _too_big(limits: Limits, size: str = "more pixels than are allowed") -> ReadError:
+def _too_big(limits: Limits, count: int | None = None) -> ReadError:
+    size = f"{count:,} pixels" if count else "more pixels than are allowed"
     return ReadError(
         "too_big", f"{size}, the limit is {limits.pixels:,}", "Make it smaller, or raise the limit of pixels"
     )
