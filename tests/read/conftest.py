@@ -8,7 +8,7 @@ import pytest
 # A real plugin in a real (if tiny) distribution: workers find it by its entry point, as they would any other.
 # It reads files of WebAssembly's mark; the word after the mark says how to misbehave.
 _PLUGIN = """
-import os, re, signal, socket, time
+import os, re, signal, socket, threading, time
 from pathlib import Path
 from samespace.errors import ReadError
 from samespace.items import Blob, Image, Text
@@ -70,6 +70,12 @@ class Reader:
         for i in range(int(count)):
             Path(note).write_text(str(i + 1))
             yield Passage(Image(Blob(data=bytes(1 << 20))), "image", "pixels")
+
+    def huge(self, rest, path):
+        yield Passage(Image(Blob(data=bytes(int(rest)))), "image", "pixels")
+
+    def lock(self, rest, path):
+        yield Passage(Text("x"), "text", "body", language=threading.Lock())
 
     def forget(self, rest, path):
         yield Passage(Text("x"), "text", "body")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from samespace.read.protocol import Done, Facts, Failed, Limits, Options, Passag
         (ReadError("encrypted", "locked", "Unlock it"), "encrypted", "Unlock"),
         (MissingExtraError("sound", "av", "read"), "unsupported", "samespace[read]"),
         (ModuleNotFoundError("No module named 'av'", name="av"), "unsupported", "samespace[read]"),
+        (ImportError("libxml2.so.16: cannot open", name="lxml.etree"), "unsupported", "samespace[read]"),
         (MemoryError(), "too_big", "memory_bytes"),
         (PermissionError(errno.EACCES, "no"), "permission", "chmod"),
         (FileNotFoundError(errno.ENOENT, "gone"), "vanished", "index"),
@@ -34,6 +36,14 @@ def test_every_fault_has_a_class_and_a_mend(fault, kind, word):
     assert word in told.mend
     assert "\n" not in told.reason
     assert told.reason
+
+
+def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    (tmp_path / "a.html").write_text("<!doctype html><p>words")
+    end = ending(tmp_path / "a.html")
+    assert isinstance(end, Failed)
+    assert (end.failure, end.reason) == ("unsupported", "reading this needs the package lxml")
 
 
 def test_a_file_that_is_gone(tmp_path: Path):

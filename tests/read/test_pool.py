@@ -146,6 +146,21 @@ def test_what_a_taken_over_reader_sends_is_not_carried_out(tmp_path, unruly):
     assert not (tmp_path / "owned").exists()
 
 
+def test_a_passage_that_cannot_travel_fails_its_file_alone(good, tmp_path, unruly):
+    with ReaderPool(Options(), workers=1) as pool:
+        assert endings(list(pool.read([unruly(tmp_path / "lock", "lock"), good[0]]))) == {
+            "lock": "decode",
+            good[0].name: "done",
+        }
+
+
+@pytest.mark.slow
+def test_a_passage_too_large_to_travel_fails_its_file_alone(good, tmp_path, unruly):
+    huge = unruly(tmp_path / "huge", f"huge {(256 << 20) + 1}")
+    with ReaderPool(Options(), workers=1) as pool:
+        assert endings(list(pool.read([huge, good[0]]))) == {"huge": "too_big", good[0].name: "done"}
+
+
 def test_closing_leaves_no_process_and_no_file(tmp_path, unruly):
     with ReaderPool(Options(), workers=1) as pool:
         pid, folder, nice = text_of(list(pool.read([unruly(tmp_path / "pid", "pid")]))).split()

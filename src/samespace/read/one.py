@@ -83,8 +83,10 @@ def _explain(err: Exception, options: Options) -> tuple[FailureClass, str, str]:
     if isinstance(err, MissingExtraError):
         fact, _, mend = str(err).partition("\n")
         return "unsupported", fact, mend
-    if isinstance(err, ModuleNotFoundError):
-        return "unsupported", f"reading this needs the package {err.name}", "Install it: pip install 'samespace[read]'"
+    if isinstance(err, ImportError):
+        why = "" if isinstance(err, ModuleNotFoundError) else f", which is broken here ({_brief(err)})"
+        needs = f"reading this needs the package {err.name}{why}"
+        return "unsupported", needs, "Install it: pip install 'samespace[read]'"
     if isinstance(err, MemoryError):
         mebi = options.limits.memory_bytes >> 20
         return "too_big", f"reading it needs more than {mebi:,} MiB of memory", "Raise the limit of memory_bytes"

@@ -91,7 +91,13 @@ def _read(job: Job, options: Options, send: Callable[[object], None]) -> bool:
     exhausted = False
     for event in one.read_file(path, options):
         exhausted = isinstance(event, Failed) and event.failure == "too_big" and "of memory" in event.reason
-        send(event)
+        try:
+            send(event)
+        except OSError:
+            raise  # the pool is gone
+        except Exception as err:  # a passage that cannot travel
+            send(one.failed(path, err, options))
+            break
     return exhausted
 
 
@@ -133,10 +139,10 @@ class _Clock:
 
 
 def _send(connection: Connection, clock: _Clock, message: object) -> None:
-    clock.__exit__()
     data = wire.pack(message)
     if len(data) > wire.LONGEST:
         raise ReadError("too_big", f"one passage of {len(data):,} bytes", "Cut the file into parts")
+    clock.__exit__()
     connection.send_bytes(data)
     clock.__enter__()
 
