@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from ingesting import POISON, Recording, every_vector_is_its_own, words
+
 from samespace.encode import hashing
 from samespace.index.batch import Batch, Task, encode_each
 from samespace.index.flat import FlatIndex

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from ingesting import POISON, Recording, every_vector_is_its_own, words, write
+
 from samespace.encode import hashing
 from samespace.errors import IndexLockedError, QueryError, SpaceMismatchError
 from samespace.index.flat import FlatIndex

@@ -97,7 +97,7 @@ class Planner:
         return reading_key(content, mime, readers.label(mime), self._options, name=name)
 
     def refused(self, row: FileRow) -> FileRow:
-        """What to keep of a file that failed: while the cause may pass, what was known of it, marked as not up to date."""
+        """What to keep of a file that failed: while the cause may pass, what was known of it, marked as stale."""
         known = self.known.get(row.path)
         if row.failure in PASSING and known is not None and known.status != "failed":
             return replace(known, failure=row.failure, reason=row.reason, mend=row.mend)

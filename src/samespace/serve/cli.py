@@ -95,8 +95,8 @@ def _complain(*lines: str) -> None:
             click.echo(printable(line, keep="\n"), err=True)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="samespace")
+@click.group("samespace", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="samespace", prog_name="samespace")
 def main() -> None:
     """Find anything in your folders by meaning: words, pictures, pages, recordings, films.
 

@@ -32,7 +32,7 @@ def encoder_of(index: "LanceIndex") -> Encoder:
 
     encoder = load(index.model)
     if encoder.space != index.space and encoder.modalities == {"text"}:
-        encoder = load(index.model, accelerate=False)
+        encoder = load(index.model, accelerate=index.space.parent == encoder.space)
     if encoder.space != index.space:
         raise SpaceMismatchError(str(encoder.space), str(index.space))
     return encoder
