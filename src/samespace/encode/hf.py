@@ -148,7 +148,7 @@ def _device() -> str:
 def _require() -> None:
     """Import what is needed. Raises MissingExtraError; also for a torchvision that does not fit the torch beside it.
 
-    transformers looks for torchvision whether it needs it or not, and a broken one breaks it in words that name neither.
+    transformers looks for torchvision even where it needs none, and a broken one breaks it in words that name neither.
     """
     try:
         import torch  # noqa: F401
@@ -159,9 +159,6 @@ def _require() -> None:
     except ImportError as err:
         raise MissingExtraError("hf: models", err.name or "torch", "encode") from err
     except (RuntimeError, OSError, AttributeError) as err:
-        error = MissingExtraError("hf: models", "torchvision", "encode", str(err))
-        error.args = (
-            f"the torchvision installed here does not fit the torch beside it ({str(err).splitlines()[0]})\n"
-            "samespace does not need it: pip uninstall torchvision",
-        )
-        raise error from err
+        cause = f"the torchvision installed here does not fit the torch beside it: {str(err).splitlines()[0]}"
+        mend = "samespace needs no torchvision: pip uninstall torchvision"
+        raise MissingExtraError("hf: models", "torch", "encode", cause, mend) from err
