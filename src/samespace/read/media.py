@@ -139,12 +139,12 @@ def samples(path: Path, limits: Limits) -> Iterator["np.ndarray"]:
     import numpy as np
 
     with opened(path, limits) as container:
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        resampler = av.AudioResampler(format="fltp", rate=RATE)  # channels are averaged here: FFmpeg adds them up
         held = [np.zeros(_late(container), np.float32)]
         length, done = held[0].size, 0
         for frame in _frames(container):
             for part in resampler.resample(frame):
-                held.append(part.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+                held.append(part.to_ndarray().mean(axis=0, dtype=np.float32))
                 length += held[-1].size
             if length >= _BLOCK * RATE or (frame is None and length):
                 done += length

@@ -244,7 +244,9 @@ def _is_scan(page: Any, text: str) -> bool:
     letters = sum(not c.isspace() for c in text)
     if letters >= _STAMP:
         return False
-    return letters == 0 or _pictured(page) >= (_SOME if letters < _FEW else _HALF)
+    if letters == 0:
+        return next(page.get_objects(max_depth=1), None) is not None  # pictures, or letters drawn as lines
+    return _pictured(page) >= (_SOME if letters < _FEW else _HALF)
 
 
 def _pictured(page: Any) -> float:

@@ -22,10 +22,14 @@ from samespace.read.media import RATE
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Heard", "Listener", "listener", "sentences"]
+__all__ = ["Heard", "Listener", "joined", "listener", "sentences"]
 
 _STRETCH = 300  # seconds that are heard at a time
 _SEARCH = 30  # seconds before its end in which the quietest place is looked for
+_PART = 28.0  # seconds that are heard in one piece at most: a Whisper model takes 30
+_NEAR = 1.0  # seconds of silence within one piece at most
+_TELLING = 4.0  # seconds of speech that tell its language
+_BLIP = 0.1  # seconds: shorter sound is not looked at
 _QUIET = 0.0005  # root of the mean square, of a whole stretch: nothing but silence
 # When the model's doubts outweigh what it wrote (the first three are Whisper's own rules).
 _NO_SPEECH, _UNSURE, _REPETITIVE, _WORTHLESS = 0.6, -1.0, 2.4, -1.5
@@ -70,40 +74,41 @@ class Listener:
 
         Stops early when the file's time is used up, and says so in `notes`.
         """
-        language: str | None = None if self.any_language else "en"
         some = False
-        for start, stretch in _stretches(sound):
-            if budget.spent():
-                notes.append(
-                    f"speech after {int(start) // 60}:{int(start) % 60:02} was not heard: the time for one file is over"
-                )
-                return
-            for heard in sentences(self._segments(stretch, language)):
-                language, some = heard.language, True
-                yield replace(heard, start=round(heard.start + start, 2), end=round(heard.end + start, 2))
-        if not some:
+        for heard in sentences(self._segments(sound, budget, notes)):
+            some = True
+            yield replace(heard, start=round(heard.start, 2), end=round(heard.end, 2))
+        if not some and not notes:
             notes.append("no speech was heard")
 
-    def _segments(self, sound: "np.ndarray", language: str | None) -> Iterator[Heard]:
-        """What the model hears in one stretch, its doubtful parts left out."""
-        import numpy as np
+    def _segments(self, sound: Iterable["np.ndarray"], budget: Budget, notes: list[str]) -> Iterator[Heard]:
+        """What the model hears, its doubtful parts left out. Each part that is spoken without a pause is heard alone.
 
-        length = sound.size / RATE
-        if length < 0.1 or float(np.sqrt(np.mean(np.square(sound)))) < _QUIET:
-            return
-        segments, info = self._model.transcribe(
-            sound,
-            language=language,
-            beam_size=5,
-            temperature=0.0,
-            condition_on_previous_text=False,
-            vad_filter=True,
-            vad_parameters={"min_silence_duration_ms": 800, "speech_pad_ms": 200},
-        )
-        for segment in segments:
-            text = " ".join(segment.text.split())
-            if text and not _made_up(segment):
-                yield Heard(text, max(0.0, segment.start), min(segment.end, length), info.language)
+        Were silence only taken out, the model would hear what was said before and after it as one sentence.
+        """
+        language: str | None = None if self.any_language else "en"
+        for begin, part in _spoken(_stretches(sound)):
+            if budget.spent():
+                clock = f"{int(begin) // 60}:{int(begin) % 60:02}"
+                notes.append(f"speech after {clock} was not heard: the time for one file is over")
+                return
+            length = part.size / RATE
+            if self.any_language and length >= _TELLING:
+                language = None  # it may have changed
+            segments, info = self._model.transcribe(
+                part,
+                language=language,
+                beam_size=5,
+                temperature=0.0,
+                condition_on_previous_text=False,
+                vad_filter=False,
+            )
+            language = info.language
+            for segment in segments:
+                text = " ".join(segment.text.split())
+                if text and not _made_up(segment):
+                    start, end = max(0.0, segment.start), min(segment.end, length)
+                    yield Heard(text, begin + start, begin + max(start, end), info.language)
 
 
 @cache
@@ -148,6 +153,34 @@ def _made_up(segment: Any) -> bool:
     if segment.no_speech_prob > _NO_SPEECH and segment.avg_logprob < _UNSURE:
         return True
     return bool(segment.compression_ratio > _REPETITIVE or segment.avg_logprob < _WORTHLESS)
+
+
+def _spoken(stretches: Iterable[tuple[float, "np.ndarray"]]) -> Iterator[tuple[float, "np.ndarray"]]:
+    """(second in which it begins, samples (n,)) of the parts in which somebody speaks, at most half a minute each."""
+    import numpy as np
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+    options = VadOptions(min_silence_duration_ms=500, speech_pad_ms=200, max_speech_duration_s=_PART)
+    for second, sound in stretches:
+        if sound.size < _BLIP * RATE or float(np.sqrt(np.mean(np.square(sound)))) < _QUIET:
+            continue
+        spoken = [(int(t["start"]), int(t["end"])) for t in get_speech_timestamps(sound, options)]
+        for begin, end in joined(spoken, int(_NEAR * RATE), int(_PART * RATE)):
+            yield second + begin / RATE, sound[begin:end]
+
+
+def joined(ranges: Iterable[tuple[int, int]], near: int, longest: int) -> Iterator[tuple[int, int]]:
+    """Ranges in order, those less than `near` apart put together as long as they are at most `longest`."""
+    held: tuple[int, int] | None = None
+    for begin, end in ranges:
+        if held is not None and begin - held[1] < near and end - held[0] <= longest:
+            held = held[0], end
+            continue
+        if held is not None:
+            yield held
+        held = begin, end
+    if held is not None:
+        yield held
 
 
 def _stretches(sound: Iterable["np.ndarray"]) -> Iterator[tuple[float, "np.ndarray"]]:
