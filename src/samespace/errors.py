@@ -99,9 +99,10 @@ class UnknownNameError(SamespaceError, LookupError):
 class MissingExtraError(SamespaceError, ImportError):
     """Something needs an optional dependency that is absent, or present and broken."""
 
-    def __init__(self, needs: str, package: str, extra: str, because: str = "") -> None:
+    def __init__(self, needs: str, package: str, extra: str, because: str = "", mend: str = "") -> None:
         cause = f" ({because})" if because else ""
-        super().__init__(f"{needs} needs the package {package!r}{cause}\nInstall it: pip install 'samespace[{extra}]'")
+        mend = mend or f"Install it: pip install 'samespace[{extra}]'"
+        super().__init__(f"{needs} needs the package {package!r}{cause}\n{mend}")
         self.package, self.extra = package, extra
 
 

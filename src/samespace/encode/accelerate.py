@@ -14,7 +14,6 @@ Short inputs, such as a single query, go to the encoder itself: it answers befor
 Knows nothing of how a model is chosen (load.py). Imports openvino for the first long input.
 """
 
-import json
 import platform
 import threading
 from collections.abc import Callable, Sequence
@@ -30,7 +29,7 @@ from samespace.encode import engine
 from samespace.encode.openvino_bert import BertWeights, Form, OpenVinoBert
 from samespace.encode.protocol import Encoder, Role
 from samespace.encode.recipe import Recipe
-from samespace.encode.weights import cache_folder, write_whole
+from samespace.encode.weights import remember, remembered
 from samespace.errors import MissingExtraError, RecipeError
 from samespace.items import Item, Modality, Text
 from samespace.space import Space, Vectors
@@ -161,10 +160,10 @@ class _Fast:
         with self._turn:
             if form not in self._drifts:
                 key = _key(self.parent.space, form)
-                known = _recall(key)
-                self._drifts[form] = self._measure(form) if known is None else known
-                if known is None:
-                    _remember(key, self._drifts[form])
+                known = remembered("drift.json").get(key)
+                self._drifts[form] = known if isinstance(known, float) else self._measure(form)
+                if known != self._drifts[form]:
+                    remember("drift.json", key, self._drifts[form])
             return self._drifts[form]
 
     def rows(self, ids: Sequence[Sequence[int]], form: Form) -> np.ndarray:
@@ -223,19 +222,3 @@ def _processor() -> str:
             return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     except OSError:
         return platform.processor()
-
-
-def _recall(key: str) -> float | None:
-    try:
-        return float(json.loads((cache_folder() / "drift.json").read_text("utf-8"))[key])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _remember(key: str, drift: float) -> None:
-    path = cache_folder() / "drift.json"
-    try:
-        known = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        known = {}
-    write_whole(path, json.dumps((known if isinstance(known, dict) else {}) | {key: drift}))

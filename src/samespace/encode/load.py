@@ -9,12 +9,14 @@ A plugin is called as plugin(rest, entry=Entry | None, trust_remote_code=str | N
 Knows nothing of indexes. Imports a model's framework only when that model is loaded.
 """
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from samespace import registry
 from samespace.encode import catalog
 from samespace.encode.catalog import Entry
 from samespace.encode.protocol import Encoder
+from samespace.encode.weights import remember, remembered
 from samespace.errors import MissingExtraError, UnknownNameError, WeightsNotFoundError
 
 __all__ = ["DEFAULT_MODEL", "load"]
@@ -22,6 +24,7 @@ __all__ = ["DEFAULT_MODEL", "load"]
 DEFAULT_MODEL: Final = "multilingual-e5-small"
 """The best small multilingual text model that installs from a package index alone (docs/decisions/0001)."""
 
+_DECIDE = ("samespace", "transformers", "torch", "tokenizers", "onnxruntime")  # what a recipe's vectors also depend on
 _BROKEN_PAIR = ("torchvision::nms", "torchvision.extension", "partially initialized module 'torchvision'")
 
 
@@ -36,9 +39,9 @@ def load(
 
     Args:
         name: of the catalogue, an alias, or scheme:rest.
-        accelerate: use the CPU's int8 form of a text model where there is one. None = if it was made before
-            (`samespace.encode.accelerate`), False = never, True = make it now.
-        check: run the quick form of `doctor`, which finds a recipe that gives wrong vectors.
+        accelerate: the CPU's faster form of a text model (`accelerate.py`). None = where openvino is installed and
+            the vectors stay in their Space; False = never; True = int8, if need be in a Space of its own.
+        check: run the quick form of `doctor`, which finds a recipe that gives wrong vectors; once for each.
         trust_remote_code: a commit whose code may be run, for a model that brings its own; None = never.
 
     Raises:
@@ -87,16 +90,27 @@ def _accelerated(encoder: Encoder, accelerate: bool | None) -> Encoder:
 
 
 def _check(encoder: Encoder) -> None:
+    """The doctor's quick form, once for each fingerprint and set of libraries: its verdict holds as long as they do."""
+    known = remembered("doctor.json")
+    key = " ".join([encoder.space.fingerprint, *(f"{name} {_version(name)}" for name in _DECIDE)])
+    if key in known:
+        return
     from samespace.encode.doctor import quick
 
     quick(encoder)
+    remember("doctor.json", key, True)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "-"
 
 
 def _broken_pair(name: str, because: str) -> MissingExtraError:
     """A torchvision that does not fit the torch beside it breaks every image processor of transformers."""
-    error = MissingExtraError(name, "torch", "encode", because.splitlines()[0])
-    error.args = (
-        f"{name} cannot be loaded: the torchvision installed here does not fit the torch beside it "
-        f"({because.splitlines()[0]})\nsamespace does not need it: pip uninstall torchvision",
+    cause = f"the torchvision installed here does not fit the torch beside it: {because.splitlines()[0]}"
+    return MissingExtraError(
+        name, "torch", "encode", cause, "samespace needs no torchvision: pip uninstall torchvision"
     )
-    return error

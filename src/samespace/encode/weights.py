@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from samespace.errors import WeightsHashError, WeightsNotFoundError
 
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
-_REMEMBERED = 512  # hashes kept; the newest win
+_REMEMBERED = 512  # things kept in each memory; the newest win
 # What changes a model's numbers, besides its weights. Not a README.
 _DEFINING = (
     "config.json",
@@ -138,15 +139,14 @@ def sha256(path: Path) -> str:
     path = path.resolve()
     stat = path.stat()
     stamp = [stat.st_size, stat.st_mtime_ns]
-    known = _recall()
-    entry = known.get(str(path))
-    if entry and entry[:2] == stamp:
-        return str(entry[2])
+    known = remembered("sha256.json").get(str(path))
+    if isinstance(known, list) and known[:2] == stamp:
+        return str(known[2])
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
-    _remember(str(path), [*stamp, digest.hexdigest()])
+    remember("sha256.json", str(path), [*stamp, digest.hexdigest()])
     return digest.hexdigest()
 
 
@@ -186,12 +186,25 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "samespace"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file of the cache in one step. One that cannot be written costs time, not correctness: no error."""
+def remembered(name: str) -> dict[str, Any]:
+    """What was remembered under this name, {} if nothing or if it cannot be read."""
+    try:
+        known = json.loads((cache_folder() / name).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def remember(name: str, key: str, value: Any) -> None:
+    """Remember one thing more, in one step. A cache that cannot be written costs time, not correctness: no error."""
+    known = remembered(name)
+    known.pop(key, None)
+    known[key] = value
+    path = cache_folder() / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as stream:
-            stream.write(text)
+            json.dump(dict(list(known.items())[-_REMEMBERED:]), stream)
         Path(stream.name).replace(path)
     except OSError:
         return
@@ -217,22 +230,3 @@ def _cached(source: Source) -> Path | None:
 
     found = try_to_load_from_cache(source.hub, source.file, revision=source.revision or None)
     return Path(found) if isinstance(found, str) else None
-
-
-def _memory() -> Path:
-    return cache_folder() / "sha256.json"
-
-
-def _recall() -> dict[str, list[int | str]]:
-    try:
-        known = json.loads(_memory().read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def _remember(path: str, entry: list[int | str]) -> None:
-    known = _recall()
-    known.pop(path, None)
-    known[path] = entry
-    write_whole(_memory(), json.dumps(dict(list(known.items())[-_REMEMBERED:])))
