@@ -8,7 +8,7 @@ Knows nothing of stores or models. Imports the standard library and the reading 
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,8 @@ from samespace.read.protocol import Options
 __all__ = ["content_hash", "item_id", "reading_key"]
 
 _CHUNK = 4 << 20
-_BY_FAMILY = {
-    "text": ("passage_chars", "overlap_chars"),
-    "image": ("passage_chars", "overlap_chars", "ocr"),
-    "audio": ("passage_chars", "overlap_chars", "speech", "speech_weights", "window_seconds"),
-}
-_ALL = ("passage_chars", "overlap_chars", "ocr", "speech", "speech_weights", "window_seconds")
+_TEXT = ("passage_chars", "overlap_chars")
+_TIMED = ("window_seconds",)
 
 
 def content_hash(path: Path, stopped: Callable[[], bool] = lambda: False) -> str:
@@ -38,7 +34,14 @@ def content_hash(path: Path, stopped: Callable[[], bool] = lambda: False) -> str
 
 
 def reading_key(
-    content: str, mime: str, reader: str | None, options: Options, *, name: str = "", limits: bool = False
+    content: str,
+    mime: str,
+    reader: str | None,
+    options: Options,
+    *,
+    tools: Mapping[str, str] | None = None,
+    name: str = "",
+    limits: bool = False,
 ) -> str:
     """Hash of everything that leads from bytes to Passages: 32 hex letters.
 
@@ -47,12 +50,14 @@ def reading_key(
         mime: media type by content.
         reader: its name and version, "pdf/1"; None if nothing reads it.
         options: those that matter for this sort of file count, others do not.
+        tools: what reading has at hand for it (tools.py).
         name: of the file, where its Passage is its name.
         limits: whether the limits count: they do for a failure, which a higher limit may mend.
     """
-    fields = _BY_FAMILY.get(mime.partition("/")[0], _ALL)
+    fields = _TEXT + _TIMED * mime.startswith(("audio/", "video/"))
     parts: dict[str, Any] = {field: getattr(options, field) for field in fields}
     parts |= {"content": content, "mime": mime, "reader": reader, "wants": sorted(options.wants), "name": name}
+    parts["tools"] = dict(tools or {})
     if limits:
         parts["limits"] = repr(options.limits)
     return _hash(parts)

@@ -13,6 +13,7 @@ from samespace.errors import ReadError
 from samespace.index.identity import content_hash, reading_key
 from samespace.index.protocol import FileRow
 from samespace.index.scan import Found, Unreadable, encode_path, failure_of
+from samespace.index.tools import tools
 from samespace.read import readers
 from samespace.read.protocol import Options
 from samespace.read.sniff import sniff
@@ -63,6 +64,7 @@ class Planner:
 
     def __init__(self, known: Mapping[str, FileRow], options: Options, *, retry_failed: bool) -> None:
         self.known, self._options, self._retry = known, options, retry_failed
+        self._tools: dict[str, Mapping[str, str]] = {}
         self._by_reading = {row.reading: row for row in known.values() if row.content}
         self._named = {self._key(r.content, r.mime): r for r in known.values() if r.status == "name_only"}
         self._begun: set[str] = set()
@@ -90,11 +92,11 @@ class Planner:
 
     def failed_key(self, content: str, mime: str) -> str:
         """Reading of a file that failed: it is tried again when anything in it changes."""
-        return reading_key(content, mime, readers.label(mime), self._options, limits=True)
+        return self._key(content, mime, limits=True)
 
     def named_key(self, content: str, mime: str, name: str) -> str:
         """Reading of a file that is found by its name alone."""
-        return reading_key(content, mime, readers.label(mime), self._options, name=name)
+        return self._key(content, mime, name=name)
 
     def refused(self, row: FileRow) -> FileRow:
         """What to keep of a file that failed: while the cause may pass, what was known of it, marked as stale."""
@@ -132,8 +134,12 @@ class Planner:
             return row.reading == self.named_key(row.content, row.mime, row.path.rpartition("/")[2])
         return row.reading == self._key(row.content, row.mime)
 
-    def _key(self, content: str, mime: str) -> str:
-        return reading_key(content, mime, readers.label(mime), self._options)
+    def _key(self, content: str, mime: str, *, name: str = "", limits: bool = False) -> str:
+        family = mime.partition("/")[0]
+        if family not in self._tools:
+            self._tools[family] = tools(family, self._options)
+        reader = readers.label(mime)
+        return reading_key(content, mime, reader, self._options, tools=self._tools[family], name=name, limits=limits)
 
 
 def failed_row(found: Found | Unreadable, content: str, mime: str, reading: str, err: ReadError) -> FileRow:

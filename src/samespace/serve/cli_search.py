@@ -140,5 +140,5 @@ def _remarks(notes: tuple[str, ...], hits: "Hits") -> None:
         click.echo(dim(printable(note)), err=True)
     if not len(hits):
         click.echo("nothing found", err=True)
-    elif not hits.confident:
-        click.echo("no confident match: nothing here is nearer than chance", err=True)
+    elif not hits.confident and "no confident match" not in notes:
+        click.echo("no confident match", err=True)
