@@ -31,7 +31,7 @@ from samespace.index.words import script
 from samespace.items import Text
 from samespace.space import Space, Vectors, similarity
 
-__all__ = ["CONFIDENT", "STRONG", "Background", "Match", "Null", "Worth", "word"]
+__all__ = ["CONFIDENT", "STRONG", "Background", "Levels", "Match", "Null", "word"]
 
 Match = Literal["strong", "likely", "weak"]
 CONFIDENT, STRONG = 2.4, 4.0  # in z; docs/search.md has what they were chosen by
@@ -102,14 +102,6 @@ class Levels:
         return level
 
 
-@dataclass(frozen=True)
-class Worth:
-    """What one score is worth."""
-
-    z: float
-    percentile: float
-
-
 @dataclass(frozen=True, eq=False)
 class Null:
     """How unrelated queries score in one set of items.
@@ -176,12 +168,11 @@ class Null:
         pairs = np.nanquantile(scores, np.linspace(0, 1, _GRID))
         return cls(levels, location, scale, pairs)
 
-    def worth(self, scores: np.ndarray, level: float, writing: str) -> list[Worth]:
-        """What scores of one query with this level, in this writing, are worth."""
+    def worth(self, scores: np.ndarray, level: float, writing: str) -> tuple[np.ndarray, np.ndarray]:
+        """What scores (n,) of one query with this level, in this writing, are worth: z (n,), percentile (n,)."""
         above = np.asarray(scores, np.float64) - level
         z = (above - self.location.get(writing, self.location[""])) / self.scale
-        percentile = np.interp(above, self.pairs, np.linspace(0, 1, _GRID))
-        return [Worth(float(a), float(b)) for a, b in zip(z, percentile, strict=True)]
+        return z, np.interp(above, self.pairs, np.linspace(0, 1, _GRID))
 
 
 def word(z: float) -> Match:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from samespace.index.calibrate import Background, Levels, Null, Worth
+from samespace.index.calibrate import Background, Levels, Null
 from samespace.index.compose import Direction
 from samespace.index.snapshot import Snapshot
 from samespace.index.words import script
 from samespace.space import Vectors, similarity
 
-__all__ = ["Gauge"]
+__all__ = ["Found", "Gauge", "modalities"]
 
 _SAMPLE = 4096  # rows that the null is measured on
 _OWN = 96  # rows of the collection that serve as unrelated pictures or sounds
@@ -41,9 +41,11 @@ class _Class:
 class Gauge:
     """Scores and measures directions among the allowed rows of a snapshot."""
 
-    def __init__(self, view: Snapshot, background: Background | None, allowed: np.ndarray | None) -> None:
+    def __init__(
+        self, view: Snapshot, background: Background | None, allowed: np.ndarray | None, modality: np.ndarray
+    ) -> None:
         self.view, self.background = view, background
-        self._modality = _modalities(view)
+        self._modality = modality  # (n,), see `modalities`: the same for every filter
         eligible = np.ones(len(view), bool) if allowed is None else view.vector_mask(allowed)
         names = sorted(set(self._modality[eligible].tolist()))
         self.classes = [self._class(name, eligible & (self._modality == name)) for name in names]
@@ -81,16 +83,22 @@ class Gauge:
             for start in range(0, len(rows), _LARGEST_BLOCK):
                 block = rows[start : start + _LARGEST_BLOCK]
                 scores = similarity(direction.vectors, self.view.vectors(block))[0]
-                z[block] = [s if f is None else f for _, s, f, _ in self._judged(direction, one, block, scores)]
+                null = self._null(direction, one)
+                z[block] = (
+                    scores if null is None else null.worth(scores, self._level(direction, null), direction.writing)[0]
+                )
         return z
 
     def _judged(self, direction: Direction, one: _Class, rows: np.ndarray, scores: np.ndarray) -> list[Found]:
         null = self._null(direction, one)
         if null is None:
             return [(int(r), float(s), None, None) for r, s in zip(rows, scores, strict=True)]
-        level = float(null.levels.of(direction.vectors)[0])
-        worth: list[Worth] = null.worth(scores, level, direction.writing)
-        return [(int(r), float(s), w.z, w.percentile) for r, s, w in zip(rows, scores, worth, strict=True)]
+        z, percentiles = null.worth(scores, self._level(direction, null), direction.writing)
+        return [(int(r), float(s), float(a), float(b)) for r, s, a, b in zip(rows, scores, z, percentiles, strict=True)]
+
+    @staticmethod
+    def _level(direction: Direction, null: Null) -> float:
+        return float(null.levels.of(direction.vectors)[0])
 
     def _class(self, name: str, mask: np.ndarray) -> _Class:
         rows = np.flatnonzero(mask)
@@ -156,7 +164,7 @@ class Gauge:
         return [script(text) for text in self.view.items["text"].take(items).to_pylist()]
 
 
-def _modalities(view: Snapshot) -> np.ndarray:
+def modalities(view: Snapshot) -> np.ndarray:
     """(n,) modality of each vector row."""
     names = np.asarray(view.items["modality"].to_numpy(zero_copy_only=False), dtype=object)
     made = np.full(len(view), "text", dtype=object)

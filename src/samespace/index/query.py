@@ -112,7 +112,7 @@ class Query:
         """Words. Raises QueryError if there are none."""
         if not words.strip():
             raise QueryError("the query has no words", 'Say what to look for: Query.text("red bag")')
-        return cls.item(Text(words))
+        return cls.item(Text(words.encode("utf-8", "replace").decode()))
 
     @classmethod
     def item(cls, item: "Item | str") -> "Query":

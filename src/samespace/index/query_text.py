@@ -76,8 +76,13 @@ def parse(args: Sequence[str], exists: Callable[[str], bool] = _there) -> "Query
     if len(pieces) > _MOST:
         raise QueryError(f"the query has {len(pieces)} parts", f"Use at most {_MOST}; put words of one text in quotes.")
     notes = tuple(f"{p.content}: taken as a file; write text:{p.content} for the words" for p in pieces if p.file)
-    parts = (Part(p.weight, File(Path(p.content).expanduser()) if p.file else Text(p.content)) for p in pieces)
+    parts = (Part(p.weight, File(Path(p.content).expanduser()) if p.file else Text(_clean(p.content))) for p in pieces)
     return Query(Total(tuple(parts)), notes=notes)
+
+
+def _clean(text: str) -> str:
+    """Bytes that are no UTF-8 become signs that any tokenizer takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _pieces(args: Sequence[str], exists: Callable[[str], bool]) -> list[_Piece]:

@@ -1,7 +1,8 @@
 """Ranking: candidates by meaning and by words, joined by reciprocal rank fusion, and folded into what a person sees.
 
 score = sum over the two lists of weight / (60 + rank). Rows without words are not hurt by the word list: a list only
-ever adds. Words that prove a match weigh double, words that prove nothing weigh half.
+ever adds. Words that prove a match weigh as much as meaning, a code found letter by letter twice that, and words that
+prove nothing three tenths: on Cranfield and on titles of Wikipedia passages that lost nothing of either list.
 
 Knows nothing of models. Letters: m item rows. Reference: Cormack, Clarke and Büttcher, Reciprocal Rank Fusion
 Outperforms Condorcet and Individual Rank Learning Methods, SIGIR 2009.
@@ -10,10 +11,12 @@ Outperforms Condorcet and Individual Rank Learning Methods, SIGIR 2009.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from samespace.index.words import Proof
+
 __all__ = ["Candidate", "fuse"]
 
 _K = 60.0
-_PROOF, _HINT = 2.0, 0.5
+_WEIGHTS: dict[Proof, float] = {"none": 0.3, "words": 1.0, "code": 2.0}
 
 
 @dataclass
@@ -25,7 +28,7 @@ class Candidate:
         score: what it is ranked by.
         similarity: in the Space; None if only its words match.
         z, percentile: what that is worth (calibrate.py); None if nobody can say.
-        proof: whether its words match beyond doubt.
+        proof: how its words match beyond doubt, if they do.
         by: which lists it stands in.
         name_only: whether nothing but its name is known.
     """
@@ -35,7 +38,7 @@ class Candidate:
     similarity: float | None = None
     z: float | None = None
     percentile: float | None = None
-    proof: bool = False
+    proof: Proof = "none"
     by: tuple[str, ...] = ()
     name_only: bool = False
 
@@ -52,7 +55,7 @@ def fuse(meaning: Sequence[Candidate], worded: Sequence[Candidate]) -> list[Cand
     for c in meaning:
         c.score = 1.0 / (_K + ranks[c.row])
     for rank, c in enumerate(worded, 1):
-        weight = _PROOF if c.proof else _HINT
+        weight = _WEIGHTS[c.proof]
         kept = joined.setdefault(c.row, c)
         if kept is c:
             c.score = 0.0

@@ -19,7 +19,7 @@ from samespace.index.calibrate import CONFIDENT, STRONG, Background
 from samespace.index.compose import Composer, Direction
 from samespace.index.filter import Filter
 from samespace.index.fold import fold
-from samespace.index.measure import Found, Gauge
+from samespace.index.measure import Found, Gauge, modalities
 from samespace.index.protocol import Hit, Hits
 from samespace.index.query import Both, Either, Node, Opposite, Query, Total
 from samespace.index.rank import Candidate, fuse
@@ -71,6 +71,7 @@ class Searcher:
         self._background: Background | None = None
         self._gauges: OrderedDict[bytes, Gauge] = OrderedDict()
         self._seen: Snapshot | None = None
+        self._modality = np.empty(0, object)
 
     def search(
         self,
@@ -124,10 +125,10 @@ class Searcher:
         """What calibrates scores among the allowed rows; kept for the next search."""
         if self._seen is not view:
             self._gauges.clear()
-            self._seen = view
+            self._seen, self._modality = view, modalities(view)
         key = b"" if allowed is None else np.packbits(allowed).tobytes()
         if key not in self._gauges:
-            self._gauges[key] = Gauge(view, self._generic(), allowed)
+            self._gauges[key] = Gauge(view, self._generic(), allowed, self._modality)
             while len(self._gauges) > 8:
                 self._gauges.popitem(last=False)
         self._gauges.move_to_end(key)
@@ -273,7 +274,7 @@ class _Run:
         known = self.view.vector_row >= 0
         z[known] = gauge.everything(direction)[self.view.vector_row[known]]
         for c in self._worded(asked, self.view.items.num_rows) if asked else ():
-            if c.proof:
+            if c.proof != "none":
                 z[c.row] = max(z[c.row], STRONG)
         return z
 

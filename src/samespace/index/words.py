@@ -14,13 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 import numpy as np
 
 from samespace.index.snapshot import Snapshot
 from samespace.index.term import normalize
 
-__all__ = ["Asked", "script", "telling"]
+__all__ = ["Asked", "Proof", "script", "telling"]
+
+Proof = Literal["none", "words", "code"]
 
 _COMMON = 0.25  # share of item rows in which a word stands that tells nothing, in a collection large enough to say
 _ENOUGH = 40  # item rows from which on that share is believed
@@ -86,18 +89,19 @@ class Asked:
         only = bool(normalize(words)) and not terms and not codes
         return cls(" ".join(weights), weights, frozenset(rare), codes, only)
 
-    def proof(self, texts: Sequence[str]) -> bool:
-        """Whether these texts (a passage, its file's name and title) match by their words beyond doubt."""
+    def proof(self, texts: Sequence[str]) -> Proof:
+        """Whether these texts (a passage, its file's name and title) match by their words beyond doubt, and how."""
         if not self.weights:
-            return False
+            return "none"
         held = set(normalize(" ".join(texts)))
         if self.codes and any(_stands(code, text.lower()) for code in self.codes for text in texts):
-            return True
+            return "code"
         matched = [t for t in self.weights if t in held]
+        rare = self.rare.intersection(matched)
         if len(matched) == len(self.weights):
-            return bool(self.rare.intersection(matched)) and (len(matched) > 1 or len(matched[0]) > 2)
+            return "words" if rare and (len(matched) > 1 or len(matched[0]) > 2 or not matched[0].isascii()) else "none"
         share = sum(self.weights[t] for t in matched) / sum(self.weights.values())
-        return share >= _COVERAGE and len(self.rare.intersection(matched)) >= 2
+        return "words" if share >= _COVERAGE and len(rare) >= 2 else "none"
 
 
 def _is_code(word: str) -> bool:
