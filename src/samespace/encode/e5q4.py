@@ -18,6 +18,7 @@ from samespace.encode.protocol import Role
 from samespace.encode.q4_bert import Q4Bert
 from samespace.encode.recipe import Recipe
 from samespace.encode.weights import sha256
+from samespace.errors import WeightsNotFoundError
 from samespace.items import Item, Modality
 from samespace.space import Space, Vectors
 
@@ -61,7 +62,9 @@ def load(rest: str = "", *, entry: Entry | None = None, **settings: Any) -> E5Q4
         WeightsError: no such file, another hash than the catalogue's, or not of that format.
     """
     entry = entry or catalog.get("multilingual-e5-small")
-    path = Path(rest) if rest else entry.locate()
+    path = Path(rest).expanduser() if rest else entry.locate()
+    if not path.is_file():
+        raise WeightsNotFoundError(f"{path} is not a file", "Name a file of that format, or use the name " + entry.name)
     weights = sha256(path)
     name = f"{entry.maker}/{entry.name}@q4-{weights[:8]}"
     return E5Q4(entry.recipe.space(name, weights), entry.recipe, Q4Bert(path))
