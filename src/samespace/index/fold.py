@@ -20,6 +20,7 @@ from samespace.index.rank import Candidate
 from samespace.index.snapshot import Snapshot
 from samespace.index.snippet import snippet
 from samespace.index.term import normalize
+from samespace.index.words import PROVEN
 from samespace.items import Locator
 from samespace.space import similarity
 
@@ -143,7 +144,7 @@ def _hit(stack: _Stack, terms: Sequence[str], confident: float) -> Hit:
 
 def _bare(c: Candidate, data: dict[str, Any], terms: Sequence[str], confident: float) -> Hit:
     z = c.z if c.z is not None else -np.inf
-    match: Match = "strong" if c.proof != "none" else word(z) if z >= confident else "weak"
+    match: Match = "strong" if c.proof in PROVEN else word(z) if z >= confident else "weak"
     return Hit(
         id=data["id"],
         path=data["path"],
@@ -152,7 +153,7 @@ def _bare(c: Candidate, data: dict[str, Any], terms: Sequence[str], confident: f
         locator=Locator.from_dict(json.loads(data["locator"] or "{}"), data["path"]),
         score=float(c.score),
         percentile=float(c.percentile if c.percentile is not None else 0.0),
-        confident=bool(c.proof != "none" or z >= confident),
+        confident=bool(c.proof in PROVEN or z >= confident),
         match=match,
         snippet=snippet(data["text"], terms),
         title=data["title"],

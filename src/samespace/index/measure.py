@@ -1,7 +1,8 @@
 """A Gauge: one set of eligible rows, and what scores are worth in it.
 
-Rows are taken by modality, since a question scores lower against pictures than against texts; what the lists are
-joined by is z, never a raw cosine. Unrelated queries of the same sort as the one asked are made from the background:
+Rows are taken by modality, and texts by writing, since a question scores lower against pictures than against texts and
+an English one lower against Chinese texts than against English ones; what the lists are joined by is z, never a raw
+cosine. Unrelated queries of the same sort as the one asked are made from the background:
 sums with the same weights, pictures from the collection's own.
 
 Knows nothing of files or models. Imports numpy and pyarrow. Letters: n vector rows, b background queries.
@@ -10,6 +11,7 @@ Knows nothing of files or models. Imports numpy and pyarrow. Letters: n vector r
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow.compute as pc
 
 from samespace.index.calibrate import Background, Levels, Null
 from samespace.index.compose import Direction
@@ -17,11 +19,12 @@ from samespace.index.snapshot import Snapshot
 from samespace.index.words import script
 from samespace.space import Vectors, similarity
 
-__all__ = ["Found", "Gauge", "modalities"]
+__all__ = ["Found", "Gauge", "sorts_of"]
 
 _SAMPLE = 4096  # rows that the null is measured on
 _OWN = 96  # rows of the collection that serve as unrelated pictures or sounds
-_TEXTS = 512  # texts whose writing is looked at
+_LETTERS = 64  # of a text, to tell its writing
+_NOT_LATIN = r"[^\x00-\x{02af}\x{1e00}-\x{1eff}\x{2000}-\x{2bff}]"
 _LARGEST_BLOCK = 65_536
 Found = tuple[int, float, float | None, float | None]
 """Vector row, similarity, z, percentile."""
@@ -29,9 +32,9 @@ Found = tuple[int, float, float | None, float | None]
 
 @dataclass(frozen=True, eq=False)
 class _Class:
-    """Eligible rows of one modality: which, and an even sample of them."""
+    """Eligible rows of one sort: which, and an even sample of them. `name` is "image", "text/LATIN", …"""
 
-    modality: str
+    name: str
     mask: np.ndarray
     total: int
     sample: np.ndarray
@@ -42,18 +45,19 @@ class Gauge:
     """Scores and measures directions among the allowed rows of a snapshot."""
 
     def __init__(
-        self, view: Snapshot, background: Background | None, allowed: np.ndarray | None, modality: np.ndarray
+        self, view: Snapshot, background: Background | None, allowed: np.ndarray | None, sorts: np.ndarray
     ) -> None:
         self.view, self.background = view, background
-        self._modality = modality  # (n,), see `modalities`: the same for every filter
+        self._sorts = sorts  # (n,), see `sorts_of`: the same for every filter
         eligible = np.ones(len(view), bool) if allowed is None else view.vector_mask(allowed)
-        names = sorted(set(self._modality[eligible].tolist()))
-        self.classes = [self._class(name, eligible & (self._modality == name)) for name in names]
+        self.eligible = int(eligible.sum())
+        names = sorted(set(self._sorts[eligible].tolist()))
+        self.classes = [self._class(name, eligible & (self._sorts == name)) for name in names]
         self._nulls: dict[tuple[object, ...], Null | None] = {}
         self._levels: dict[str, Levels] = {}
 
     def nearest(self, direction: Direction, most: int) -> list[Found]:
-        """The best rows of every modality, by falling worth."""
+        """The best rows of every sort, by falling worth."""
         found: list[Found] = []
         for one in self.classes:
             whole = None if one.total == len(self.view) else one.mask
@@ -106,7 +110,7 @@ class Gauge:
         return _Class(name, mask, len(rows), sample, self.view.vectors(sample))
 
     def _null(self, direction: Direction, one: _Class) -> Null | None:
-        key = (one.modality, direction.shape)
+        key = (one.name, direction.shape)
         if key not in self._nulls:
             self._nulls[key] = self._measured(direction.shape, one)
         return self._nulls[key]
@@ -115,14 +119,14 @@ class Gauge:
         """The null of queries of this shape among these rows."""
         parts = [self._unrelated(sort) for _, sort in shape]
         levels = self._levels_of(one)
-        if levels is None or any(part is None for part in parts):
+        if any(part is None for part in parts):
             return None
         known = [part for part in parts if part is not None]
         if len(known) == 1 and shape[0][0] > 0:
             vectors, scripts, taken = known[0]
             apart = None if taken is None else taken[:, None] == one.sample[None, :]
             own = vectors is levels.references
-            return Null.fit(vectors, scripts, levels, one.rows, one.total, own=own, apart=apart)
+            return Null.fit(vectors, scripts, levels, one.rows, self.eligible, own=own, apart=apart)
         count = max(len(vectors) for vectors, _, _ in known)
         mixed = np.zeros((count, self.view.space.dim), np.float64)
         for i, ((weight, _), (vectors, _, _)) in enumerate(zip(shape, known, strict=True)):
@@ -131,7 +135,7 @@ class Gauge:
         writings = [known[0][1][i % len(known[0][0])] for i in range(count)]
         keep = np.linalg.norm(mixed, axis=1) > 1e-6
         made = self.view.space.vectors(mixed[keep])
-        return Null.fit(made, [s for s, k in zip(writings, keep, strict=True) if k], levels, one.rows, one.total)
+        return Null.fit(made, [s for s, k in zip(writings, keep, strict=True) if k], levels, one.rows, self.eligible)
 
     def _unrelated(self, sort: str) -> tuple[Vectors, tuple[str, ...], np.ndarray | None] | None:
         """Background queries of one sort, their writings, and which rows they are if they are rows."""
@@ -139,35 +143,35 @@ class Gauge:
             return self.background.queries, self.background.query_scripts, None
         if self.background is not None and sort == "text":
             return self.background.texts, self.background.text_scripts, None
-        rows = np.flatnonzero(self._modality == sort)
+        rows = np.flatnonzero(self._sorts == sort)
         if len(rows) < 2:
             return None
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _OWN)).astype(np.int64)]
         return self.view.vectors(rows), ("",) * len(rows), rows
 
-    def _levels_of(self, one: _Class) -> Levels | None:
-        if one.modality in self._levels:
-            return self._levels[one.modality]
-        if one.modality == "text" and self.background is not None:
-            made = Levels(self.background.texts, self.background.weights(self._writings(one)))
-        elif one.total:
-            made = Levels(one.rows, np.full(len(one.rows), 1 / len(one.rows)))
-        else:
-            return None
-        self._levels[one.modality] = made
-        return made
-
-    def _writings(self, one: _Class) -> list[str]:
-        """Writings of an even sample of the texts."""
-        rows = one.sample[np.linspace(0, len(one.sample) - 1, min(len(one.sample), _TEXTS)).astype(np.int64)]
-        items = np.array([self.view.items_of(int(row))[0] for row in rows], np.int64)
-        return [script(text) for text in self.view.items["text"].take(items).to_pylist()]
+    def _levels_of(self, one: _Class) -> Levels:
+        if one.name not in self._levels:
+            modality, _, writing = one.name.partition("/")
+            if modality == "text" and self.background is not None:
+                made = Levels(self.background.texts, self.background.weights([writing]))
+            else:
+                made = Levels(one.rows, np.full(len(one.rows), 1 / len(one.rows)))
+            self._levels[one.name] = made
+        return self._levels[one.name]
 
 
-def modalities(view: Snapshot) -> np.ndarray:
-    """(n,) modality of each vector row."""
-    names = np.asarray(view.items["modality"].to_numpy(zero_copy_only=False), dtype=object)
-    made = np.full(len(view), "text", dtype=object)
-    known = view.vector_row >= 0
-    made[view.vector_row[known]] = names[known]
-    return made
+def sorts_of(view: Snapshot) -> np.ndarray:
+    """(n,) sort of each vector row: its modality, and of texts the writing: "image", "text/LATIN", "text/CJK"."""
+    known = np.flatnonzero(view.vector_row >= 0)
+    first = np.full(len(view), -1, np.int64)
+    first[view.vector_row[known[::-1]]] = known[::-1]
+    items = view.items.select(["modality", "text"]).take(first)
+    sorts = np.asarray(items["modality"].to_numpy(zero_copy_only=False), dtype=object)
+    sorts[sorts == ""] = "text"
+    texts = pc.utf8_slice_codeunits(items["text"], 0, _LETTERS)
+    other = pc.match_substring_regex(texts, _NOT_LATIN).to_numpy(zero_copy_only=False).astype(bool)
+    worded = sorts == "text"
+    sorts[worded] = "text/LATIN"
+    for row in np.flatnonzero(other & worded):
+        sorts[row] = "text/" + script(texts[int(row)].as_py())
+    return sorts

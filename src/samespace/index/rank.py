@@ -16,7 +16,7 @@ from samespace.index.words import Proof
 __all__ = ["Candidate", "fuse"]
 
 _K = 60.0
-_WEIGHTS: dict[Proof, float] = {"none": 0.3, "words": 1.0, "code": 2.0}
+_WEIGHTS: dict[Proof, float] = {"none": 0.0, "hint": 0.3, "words": 1.0, "code": 2.0}
 
 
 @dataclass

@@ -19,12 +19,12 @@ from samespace.index.calibrate import CONFIDENT, STRONG, Background
 from samespace.index.compose import Composer, Direction
 from samespace.index.filter import Filter
 from samespace.index.fold import fold
-from samespace.index.measure import Found, Gauge, modalities
+from samespace.index.measure import Found, Gauge, sorts_of
 from samespace.index.protocol import Hit, Hits
 from samespace.index.query import Both, Either, Node, Opposite, Query, Total
 from samespace.index.rank import Candidate, fuse
 from samespace.index.snapshot import Snapshot
-from samespace.index.words import Asked
+from samespace.index.words import PROVEN, Asked
 from samespace.items import Text
 from samespace.read.pool import ReaderPool
 from samespace.space import Space, Vectors
@@ -71,7 +71,7 @@ class Searcher:
         self._background: Background | None = None
         self._gauges: OrderedDict[bytes, Gauge] = OrderedDict()
         self._seen: Snapshot | None = None
-        self._modality = np.empty(0, object)
+        self._sorts = np.empty(0, object)
 
     def search(
         self,
@@ -125,10 +125,10 @@ class Searcher:
         """What calibrates scores among the allowed rows; kept for the next search."""
         if self._seen is not view:
             self._gauges.clear()
-            self._seen, self._modality = view, modalities(view)
+            self._seen, self._sorts = view, sorts_of(view)
         key = b"" if allowed is None else np.packbits(allowed).tobytes()
         if key not in self._gauges:
-            self._gauges[key] = Gauge(view, self._generic(), allowed, self._modality)
+            self._gauges[key] = Gauge(view, self._generic(), allowed, self._sorts)
             while len(self._gauges) > 8:
                 self._gauges.popitem(last=False)
         self._gauges.move_to_end(key)
@@ -274,7 +274,7 @@ class _Run:
         known = self.view.vector_row >= 0
         z[known] = gauge.everything(direction)[self.view.vector_row[known]]
         for c in self._worded(asked, self.view.items.num_rows) if asked else ():
-            if c.proof != "none":
+            if c.proof in PROVEN:
                 z[c.row] = max(z[c.row], STRONG)
         return z
 

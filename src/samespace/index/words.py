@@ -21,13 +21,14 @@ import numpy as np
 from samespace.index.snapshot import Snapshot
 from samespace.index.term import normalize
 
-__all__ = ["Asked", "Proof", "script", "telling"]
+__all__ = ["PROVEN", "Asked", "Proof", "script", "telling"]
 
-Proof = Literal["none", "words", "code"]
+Proof = Literal["none", "hint", "words", "code"]
+PROVEN: frozenset[Proof] = frozenset({"words", "code"})
 
 _COMMON = 0.25  # share of item rows in which a word stands that tells nothing, in a collection large enough to say
 _ENOUGH = 40  # item rows from which on that share is believed
-_COVERAGE = 0.75
+_COVERAGE, _HINT = 0.75, 0.5  # shares of the weight of a query's words
 _CODE = re.compile(r"[^\W_]+(?:[-_./:#][^\W_]+)*")
 
 
@@ -99,9 +100,11 @@ class Asked:
         matched = [t for t in self.weights if t in held]
         rare = self.rare.intersection(matched)
         if len(matched) == len(self.weights):
-            return "words" if rare and (len(matched) > 1 or len(matched[0]) > 2 or not matched[0].isascii()) else "none"
+            return "words" if rare and (len(matched) > 1 or len(matched[0]) > 2 or not matched[0].isascii()) else "hint"
         share = sum(self.weights[t] for t in matched) / sum(self.weights.values())
-        return "words" if share >= _COVERAGE and len(rare) >= 2 else "none"
+        if share >= _COVERAGE and len(rare) >= 2:
+            return "words"
+        return "hint" if share >= _HINT else "none"
 
 
 def _is_code(word: str) -> bool:
