@@ -27,8 +27,11 @@ def pitch(sound: np.ndarray) -> float:
     return float(np.abs(np.fft.rfft(sound)).argmax() * RATE / sound.size)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a.wav", "PCM_16"), ("a.wav", "FLOAT"), ("a.flac", "PCM_24"),
-                                            ("a.ogg", "VORBIS"), ("a.mp3", "MPEG_LAYER_III"), ("a.aiff", "PCM_16")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.wav", "PCM_16"), ("a.wav", "FLOAT"), ("a.flac", "PCM_24"), ("a.ogg", "VORBIS"), ("a.mp3", "MPEG_LAYER_III"),
+     ("a.aiff", "PCM_16")],
+)  # fmt: skip
 def test_sound_of_any_format_at_the_rate_that_models_take(tmp_path: Path, name: str, kind: str):
     stereo = np.stack([tone(2, 44_100), tone(2, 44_100)], 1)
     soundfile.write(tmp_path / name, stereo, 44_100, subtype=kind)

@@ -40,6 +40,11 @@ def test_without_sentence_ends_a_passage_does_not_grow_for_ever():
     assert made[0].start == 0 and made[-1].end == 20
 
 
+def test_a_passage_that_took_long_to_say_is_ended():
+    slow = [heard("a few words", 8 * i, 8 * i + 7.5) for i in range(4)]
+    assert [(h.start, h.end) for h in sentences(slow)] == [(0, 15.5), (16, 31.5)]
+
+
 def test_chinese_is_joined_without_spaces():
     assert next(sentences([heard("今天", 0, 1, "zh"), heard("天气很好。", 1, 2, "zh")])).text == "今天天气很好。"
 
@@ -71,6 +76,18 @@ def test_near_parts_are_heard_together_up_to_a_length():
     assert list(joined(parts, near=5, longest=25)) == [(0, 20), (30, 50), (51, 60)]
     assert list(joined(parts, near=2, longest=25)) == [(0, 10), (12, 20), (30, 50), (51, 60)]
     assert list(joined([], 5, 25)) == []
+
+
+class Word:
+    def __init__(self, word: str, start: float, end: float) -> None:
+        self.word, self.start, self.end = word, start, end
+
+
+def test_a_segment_is_cut_where_a_sentence_ends():
+    words = [Word(" Bees", 0.1, 0.5), Word(" fly.", 0.5, 0.9), Word(" Do", 1.5, 1.7), Word(" they?", 1.7, 2.6)]
+    assert list(speech._cut(words, 10.0, 2.5, "en")) == [heard("Bees fly.", 10.1, 10.9), heard("Do they?", 11.5, 12.5)]
+    assert list(speech._cut(words[:3], 10.0, 2.5, "en"))[1] == heard("Do", 11.5, 11.7)
+    assert list(speech._cut([], 10.0, 2.5, "en")) == []
 
 
 class Segment:
