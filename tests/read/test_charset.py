@@ -49,6 +49,7 @@ def test_a_declared_charset_is_believed_only_if_it_fits():
 def test_binaries_are_not_text():
     assert not looks_like_text(os.urandom(4096))
     assert not looks_like_text(b"\xff\xfe" + os.urandom(4096))  # not even behind a mark
+    assert not looks_like_text(b"\xff\xfe" + b"\x00\xd8" * 100)  # halves of pairs
     assert not looks_like_text(b"\x00" * 100)
     assert not looks_like_text(b"abc\x00\x01\x02def" * 20)
 

@@ -28,7 +28,15 @@ def test_whole_sentences(text, tag):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "42", "PROGRAM-ID. A. ENVIRONMENT DIVISION. DATA DIVISION.", "im = Image.open(d); im.seek(0)", "ok"]
+    "text",
+    [
+        "",
+        "42",
+        "PROGRAM-ID. A. ENVIRONMENT DIVISION. DATA DIVISION.",
+        "im = Image.open(d); im.seek(0)",
+        "im " * 20,
+        "ok",
+    ],
 )
 def test_what_is_not_sure_is_not_guessed(text):
     assert guess(text) is None

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -234,6 +235,26 @@ def test_readers_end_with_their_parent(tmp_path, unruly, blow):
         os.killpg(parent.pid, blow)  # as a terminal does for Ctrl-C
         assert parent.wait(20) != 0
     assert gone(pid)
+    assert not list(Path(tempfile.gettempdir()).glob(f"samespace-read-{parent.pid}-*"))
+
+
+_CARELESS = """
+import sys
+from pathlib import Path
+from samespace.read.pool import ReaderPool
+from samespace.read.protocol import Options
+pool = ReaderPool(Options(), workers=1)
+list(pool.read([Path(sys.argv[1])]))
+print(*(process.pid for process in pool._all))
+"""
+
+
+def test_a_pool_that_nobody_closed_ends_with_its_process(good):
+    with subprocess.Popen([sys.executable, "-c", _CARELESS, str(good[0])], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.read())
+    assert gone(pid)
+    assert not list(Path(tempfile.gettempdir()).glob(f"samespace-read-{parent.pid}-*"))
 
 
 @pytest.mark.slow

@@ -101,6 +101,7 @@ def test_a_table_names_its_columns(tmp_path: Path):
 def test_rows_of_a_table_are_never_torn(tmp_path: Path):
     lines = [f"{i},{'word ' * (i % 9)}" for i in range(400)]
     path = put(tmp_path / "a.csv", "number,words\n" + "\n".join(lines))
+    assert all(len(text) <= 700 for text in texts(path))
     joined = "\n".join(texts(path)).split("\n")
     assert len(joined) == 400
     assert all(line.startswith("number: ") for line in joined)

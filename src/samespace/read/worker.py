@@ -65,7 +65,8 @@ def main(handle: int, life: int, folder: str) -> None:
     connection.send_bytes(wire.pack(READY))
     with contextlib.suppress(OSError):  # the pool is gone, or has given this up
         serve(connection, options)
-    os._exit(0)  # without the leisurely end of big libraries; the pool removes the temporary files
+    shutil.rmtree(folder, ignore_errors=True)  # the pool does so too, if it is still there
+    os._exit(0)  # without the leisurely end of big libraries
 
 
 def serve(connection: Connection, options: Options) -> None:
