@@ -9,8 +9,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("numpy", "torch", "transformers", "sentence-transformers", "onnxruntime", "openvino", "pylance", "lancedb")
-PACKAGES += ("rapidocr", "faster-whisper")
+PACKAGES = (
+    "numpy",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "onnxruntime",
+    "openvino",
+    "pylance",
+    "lancedb",
+    "rapidocr",
+    "faster-whisper",
+)
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
 

@@ -3,21 +3,21 @@
 import resource
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from samespace.index.ingest import Counts, ingest
-from samespace.index.query import Query
-from samespace.index.search import Searcher
 
 from benchmarks.figure import Figure
 from samespace.encode.load import load
 from samespace.encode.protocol import Encoder
+from samespace.index.ingest import Counts, ingest
 from samespace.index.lance import LanceIndex
 from samespace.index.protocol import Hits
+from samespace.index.query import Query
+from samespace.index.search import Searcher
 from samespace.read.protocol import Options
 
 # (file, asked, a second that lies within what is said)
@@ -84,11 +84,13 @@ def twice_figures(data: Path, quick: bool) -> Iterator[Figure]:
                 return ingest(made.index, encoder, [files], options=options).encoded
 
             yield Figure("first run, passages encoded", made.counts.encoded, "passages", n=50)
-            steps = [("second run", lambda: None, 0)]
-            steps.append(("after renaming ten files", lambda: _rename(files), 0))
-            steps.append(("after changing one file", lambda: _change(files), 1))
+            steps: list[tuple[str, Callable[[Path], None], int]] = [
+                ("second run", lambda _: None, 0),
+                ("after renaming ten files", _rename, 0),
+                ("after changing one file", _change, 1),
+            ]
             for name, act, expected in steps:
-                act()
+                act(files)
                 value = again()
                 yield Figure(
                     f"{name}, passages encoded", value, "passages", bar=f"= {expected}", holds=value == expected, n=50

@@ -103,9 +103,8 @@ def _cosines(encoder: Encoder, left: list[str], right: list[str]) -> np.ndarray:
 
 def doctor_figures(data: Path, quick: bool) -> Iterator[Figure]:
     """Planted faults in real models' recipes that the doctor finds, and sound ones that it passes."""
-    from samespace.encode.doctor import examine
-
     from benchmarks.planted import faulty, sound
+    from samespace.encode.doctor import examine
 
     for fault, encoder in faulty():
         failed = [c.name for c in examine(encoder) if c.passed is False]
