@@ -18,6 +18,7 @@ from samespace.errors import IndexLockedError, QueryError, SpaceMismatchError
 from samespace.index.flat import FlatIndex
 from samespace.index.ingest import ingest
 from samespace.index.scan import encode_path
+from samespace.read.pool import ReaderPool
 from samespace.read.protocol import Limits, Options
 
 BAD = {
@@ -122,10 +123,13 @@ def test_a_file_that_changes_in_the_tick_it_was_indexed_in_is_seen_to_change(tmp
     assert ingest(index, recording, [tmp_path]).encoded == 1
 
 
-def test_copies_are_read_and_encoded_once(tmp_path: Path, index, recording) -> None:
+def test_copies_are_read_and_encoded_once(tmp_path: Path, index, recording, monkeypatch) -> None:
     for i in range(5):
         write(tmp_path, f"{i}.txt", words(7))
+    read, inner = [], ReaderPool.read
+    monkeypatch.setattr(ReaderPool, "read", lambda pool, paths: inner(pool, (read.append(p) or p for p in paths)))
     counts = ingest(index, recording, [tmp_path])
+    assert read == [tmp_path / "0.txt"]
     assert (counts.encoded, counts.reused, recording.texts) == (1, 4, [words(7)])
     assert len(index.snapshot().items) == 5
 
@@ -228,6 +232,7 @@ def test_an_interrupted_run_keeps_what_it_committed_and_the_next_goes_on(tmp_pat
     assert counts.seen == 100 and every_vector_is_its_own(index, encoder) == 100
 
 
+@pytest.mark.slow
 def test_stop_ends_in_order_and_forgets_nothing(tmp_path: Path, index, encoder) -> None:
     for i in range(100):
         write(tmp_path, f"{i:03}.txt", words(i))
@@ -244,6 +249,7 @@ def test_stop_ends_in_order_and_forgets_nothing(tmp_path: Path, index, encoder) 
     assert len(first.texts + second.texts) == 100
 
 
+@pytest.mark.slow
 def test_a_long_file_is_committed_in_pieces_and_shows_when_it_is_whole(tmp_path: Path, index, encoder) -> None:
     """Its passages are there before its row is; the next run embeds only what is missing."""
     write(tmp_path, "long.txt", "\n\n".join(words(i, sentences=2) for i in range(700)))
@@ -349,7 +355,7 @@ def test_a_folder_that_cannot_be_looked_at_is_not_taken_for_empty(index, recordi
     (root / "new.txt").chmod(0o644)
     recording.texts.clear()
     after = ingest(index, recording, [root])
-    assert (after.failed, after.seen, recording.texts) == (0, 2, [words(3)])
+    assert (after.failed, after.seen, after.removed, recording.texts) == (0, 2, 0, [words(3)])
     assert set(rows(index)) == {"a.txt", "new.txt"}
 
 

@@ -99,8 +99,9 @@ def ingest(
         counts.stopped = stop.is_set()
         if not counts.stopped:
             gone = found.gone(list(planner.known))
-            moved = sum(planner.known[path].content in intake.contents - {""} for path in gone)
-            counts.moved, counts.removed = moved, len(gone) - moved
+            files = [row for path in gone if (row := planner.known[path]).modified]  # a shut folder's row has none
+            counts.moved = sum(row.content in intake.contents - {""} for row in files)
+            counts.removed = len(files) - counts.moved
             writer.remove(gone)
             if tidy and (gone or intake.contents):
                 meter.begin("tidy")

@@ -112,7 +112,8 @@ def resolve(roots: Iterable[str | os.PathLike[str]], *, forget: bool = False) ->
         made.append(root)
     if not made:
         raise QueryError("no folder was given", "Name at least one: samespace index FOLDER")
-    return [r for r in dict.fromkeys(made) if not any(inside(r, other) for other in made if other != r)]
+    known = set(made)
+    return [root for root in dict.fromkeys(made) if known.isdisjoint(root.parents)]
 
 
 def inside(path: Path, folder: Path) -> bool:

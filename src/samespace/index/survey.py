@@ -6,7 +6,7 @@ Knows nothing of models or of how files are read.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,8 +37,9 @@ class Survey:
 
     def gone(self, known: Sequence[str]) -> list[str]:
         """Of the known paths those under the roots that are not there any more."""
-        missing = [p for p in known if p not in self.seen and any(_under(p, root) for root in self.roots)]
-        return [p for p in missing if not any(_under(p, row.path) for row in self.blind)]
+        roots, blind = set(self.roots), {row.path for row in self.blind}
+        missing = [p for p in known if p not in self.seen and not roots.isdisjoint(_upwards(p))]
+        return [p for p in missing if blind.isdisjoint(_upwards(p))]
 
 
 def survey(
@@ -76,7 +77,7 @@ def survey(
             _take(entry, planner, counts, found)
             if stopped():
                 return found
-        known = [p for p in planner.known if _under(p, name)] if empty and not forget else ()
+        known = [p for p in planner.known if name in _upwards(p)] if empty and not forget else ()
         if known:  # more often a drive that is not mounted than a wish to forget
             raise QueryError(
                 f"{name} is empty, but the index knows {len(known)} files in it",
@@ -105,5 +106,9 @@ def _take(entry: Entry, planner: Planner, counts: Counts, found: Survey) -> None
         found.work.append(entry)
 
 
-def _under(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+def _upwards(path: str) -> Iterator[str]:
+    """A path and all folders above it."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+    yield "/"
