@@ -46,9 +46,10 @@ _KINDS = (
     ),
 )
 _SIDE = 1024  # pixels of the long side of what a model of pictures gets
-_GLANCE = 32  # pixels: frames are compared this small
+_GLANCE = 64  # pixels: frames are compared this small
 _CUT = 0.12  # mean difference of greys, as a share, from which on it is another picture; a pan stays below
-_STILL = 0.015  # below which it is the same picture: a slide, a screen
+_TOUCHED = 0.06  # difference of one grey, as a share, that no codec makes by itself
+_OTHER = 0.006  # share of greys touched from which on a picture that stood still is another: the words on a slide
 _SHORTEST = 1.5  # seconds of a moment; flashes and quick cuts do not begin one
 _STILLS = 6  # windows that a still picture may last as one moment
 _BRIEF = 120.0  # seconds: a film this short is decoded whole
@@ -185,11 +186,12 @@ class _Cutter:
         if self.first is None or self.before is None:
             self.first = glance
         else:
+            cut = float(np.abs(glance - self.before).mean()) >= _CUT
+            changed = float((np.abs(glance - self.first) > _TOUCHED).mean())
+            other = cut or (self.still and changed >= _OTHER)  # another scene, or another slide
+            self.still = self.still and changed < _OTHER
             length = second - self.start
-            jump = float(np.abs(glance - self.before).mean())
-            self.still = self.still and float(np.abs(glance - self.first).mean()) < _STILL
-            longest = self.window * (_STILLS if self.still else 1)
-            if (jump >= _CUT and length >= _SHORTEST) or length >= longest:
+            if (other and length >= _SHORTEST) or length >= self.window * (_STILLS if self.still else 1):
                 yield from self.close(second)
                 self.first, self.still = glance, True
         self.before = glance
@@ -261,7 +263,7 @@ def _length(path: Path, options: Options) -> float | None:
 
 
 def _glance(frame: Any) -> "np.ndarray":
-    """(32, 32) greys in [0, 1] of a frame."""
+    """(64, 64) greys in [0, 1] of a frame."""
     import numpy as np
 
     small = frame.reformat(width=_GLANCE, height=_GLANCE, format="gray")
