@@ -8,7 +8,7 @@ import pytest
 # A real plugin in a real (if tiny) distribution: workers find it by its entry point, as they would any other.
 # It reads files of WebAssembly's mark; the word after the mark says how to misbehave.
 _PLUGIN = """
-import os, re, signal, socket, threading, time
+import os, re, signal, socket, struct, sys, threading, time
 from pathlib import Path
 from samespace.errors import ReadError
 from samespace.items import Blob, Image, Text
@@ -76,6 +76,11 @@ class Reader:
 
     def lock(self, rest, path):
         yield Passage(Text("x"), "text", "body", language=threading.Lock())
+
+    def half(self, rest, path):
+        os.write(int(sys.argv[1]), struct.pack("!i", 1000))  # the head of a message
+        time.sleep(600)
+        yield
 
     def forget(self, rest, path):
         yield Passage(Text("x"), "text", "body")

@@ -13,6 +13,7 @@ import pytest
 
 from samespace.errors import ReadError
 from samespace.items import Locator
+from samespace.read import process
 from samespace.read.pool import ReaderPool
 from samespace.read.protocol import Done, Event, Failed, Limits, Options, Some
 
@@ -89,7 +90,7 @@ def test_a_file_is_tried_again_if_its_reader_was_not_fresh(good, tmp_path, unrul
 
 def test_a_file_that_hangs_is_given_up(good, tmp_path, unruly):
     bad = [unruly(tmp_path / "sleep", f"sleep {tmp_path / 'pid'}"), unruly(tmp_path / "spin", "spin")]
-    with ReaderPool(Options(limits=Limits(wall_seconds=1.0)), workers=2) as pool:
+    with ReaderPool(Options(limits=Limits(wall_seconds=2.0)), workers=2) as pool:
         events = list(pool.read([*good[:2], *bad, *good[2:]]))
         assert gone(int((tmp_path / "pid").read_text()))
     assert endings(events) == {**{p.name: "done" for p in good}, "sleep": "timeout", "spin": "timeout"}
@@ -98,7 +99,7 @@ def test_a_file_that_hangs_is_given_up(good, tmp_path, unruly):
 
 def test_a_slow_caller_is_no_hang_of_the_file(tmp_path, unruly):
     flood = unruly(tmp_path / "flood", f"flood 4 {tmp_path / 'note'}")
-    with ReaderPool(Options(limits=Limits(wall_seconds=0.5)), workers=1) as pool:
+    with ReaderPool(Options(limits=Limits(wall_seconds=1.2)), workers=1) as pool:
         events = []
         for event in pool.read([flood]):
             events.append(event)
@@ -145,6 +146,15 @@ def test_what_a_taken_over_reader_sends_is_not_carried_out(tmp_path, unruly):
         events = list(pool.read([unruly(tmp_path / "lie", f"lie {tmp_path / 'owned'}")]))
     assert endings(events) == {"lie": "crashed"}
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.slow
+def test_half_a_message_does_not_hold_the_pool(good, tmp_path, unruly, monkeypatch):
+    monkeypatch.setattr(process, "_SECONDS_MID_MESSAGE", 1)
+    with ReaderPool(Options(), workers=1) as pool:
+        events = list(pool.read([unruly(tmp_path / "half", "half"), good[0]]))
+    assert endings(events) == {"half": "crashed", good[0].name: "done"}
+    assert "stopped answering" in next(e.reason for e in events if isinstance(e, Failed))
 
 
 def test_a_passage_that_cannot_travel_fails_its_file_alone(good, tmp_path, unruly):
@@ -291,6 +301,15 @@ def test_a_reader_of_text_loads_nothing_heavy():
         "asyncio",
     }
     assert not loaded & heavy
+
+
+def test_a_place_is_shown_as_webp(tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (300, 200), "red").save(tmp_path / "a.png")
+    with ReaderPool(Options(), workers=1) as pool:
+        made = pool.render(tmp_path / "a.png", Locator(), 100)
+    assert (made[:4], made[8:12]) == (b"RIFF", b"WEBP")
 
 
 def test_a_place_that_cannot_be_shown_is_an_error_and_no_end(good):

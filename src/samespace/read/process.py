@@ -10,6 +10,7 @@ import pickle
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ _START = "import sys, json; sys.path[:] = json.loads(sys.argv[4]); from samespac
     "main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"  # fmt: skip
 _PREFIX = "samespace-read-"
 _SECONDS_TO_END = 2.0
+_SECONDS_MID_MESSAGE = 30  # a worker that begins a message and does not go on has been taken over
 NONSENSE = ReadError("crashed", "its reader answered nonsense", "It is damaged or hostile: leave it out")
 
 
@@ -53,6 +55,7 @@ class Process:
         self.ready = False
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _SECONDS_MID_MESSAGE, 0))
         life_read, self._life = os.pipe()
         try:
             self._process = self._start(theirs.fileno(), life_read, siblings)
@@ -99,7 +102,7 @@ class Process:
         try:
             data = self.connection.recv_bytes(wire.LONGEST)
         except (EOFError, OSError) as err:
-            raise self._lost() from err
+            raise self._lost(silent=isinstance(err, BlockingIOError)) from err
         try:
             message = wire.unpack(data)
         except Exception as err:  # what a hostile message raises is its choice
@@ -113,10 +116,11 @@ class Process:
         except OSError as err:
             raise self._lost() from err
 
-    def _lost(self) -> WorkerLost:
-        """Why it died, by how it ended and by its last words."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_SECONDS_TO_END)
+    def _lost(self, *, silent: bool = False) -> WorkerLost:
+        """Why it died, by how it ended and by its last words; `silent` if it lives and does not go on."""
+        if not silent:  # its end of the connection is closed: it is about to end
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_SECONDS_TO_END)
         code = self._process.poll()
         last = self._last_words()
         if not self.ready and code is not None and code > 0:

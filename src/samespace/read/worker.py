@@ -111,7 +111,7 @@ def _render(job: Job, options: Options, send: Callable[[object], None]) -> bool:
         from samespace.read.render import render
         from samespace.read.sniff import sniff
 
-        send(render(path, sniff(path), locator, pixels))
+        send(render(path, sniff(path), locator, pixels, options.limits))
     except Exception as err:
         fault = one.failed(path, err, options)
         send(ReadError(fault.failure, fault.reason, fault.mend))
