@@ -277,6 +277,7 @@ def test_a_stuck_reader_ends_without_its_parent_too(tmp_path, unruly):
     assert parent.stdout is not None
     with parent.stdout:
         pid = int(parent.stdout.readline())
+        time.sleep(0.5)  # until it is stuck
         parent.kill()
         parent.wait()
     assert gone(pid, 40)
