@@ -34,15 +34,16 @@ def warm(data: np.ndarray, space: Space) -> Ram:
     repeats=st.booleans(),
     share=st.sampled_from([None, 0.0, 0.05, 0.5]),
     cold=st.booleans(),
+    asked=st.integers(1, 4),
     spread=st.sampled_from([1.0, 1e-3, 1e4]),
 )
-def test_it_gives_the_exact_answer(metric, n, d, k, seed, common, repeats, share, cold, spread):
+def test_it_gives_the_exact_answer(metric, n, d, k, seed, common, repeats, share, cold, asked, spread):
     rng = np.random.default_rng(seed)
     rows = (rng.standard_normal((n, d)) + common) * (spread ** rng.random((n, 1)))
     rows = rows[rng.integers(0, n, n)] if repeats else rows
     space = Space("t/x@1", d, metric)
     data = space.vectors(rows).data
-    queries = space.vectors(np.concatenate([rng.standard_normal((2, d)) + common, rows[:1]]))
+    queries = space.vectors(np.concatenate([rng.standard_normal((3, d)) + common, rows[:1]])[-asked:])
     allowed = None if share is None else rng.random(n) < share
     finder = Ram(data, space) if cold else warm(data, space)
     same(finder.nearest(queries, k, allowed=allowed), Exact(data, space).nearest(queries, k, allowed=allowed))

@@ -19,10 +19,11 @@ from samespace.space import Space, Vectors
 
 __all__ = ["Compact", "Ram"]
 
-_BLOCK = 2048  # rows unpacked at a time: they stay in the cache
+_BLOCK = 400_000  # numbers unpacked at a time: they stay in the cache, and OpenBLAS starts no threads for so few
 _BATCH = 64  # queries at a time
 _ROUNDING = 2e-6  # of a float32 dot product, relative to |q| |x|
-_EARN = 8  # queries after which the int8 copy has earned its making
+_SINGLE = 2  # more queries at once are as cheap in float32
+_EARN = 8  # searches after which the int8 copy has earned its making
 _SELECTIVE = 8  # an allowed share below 1/8 is gathered instead of scanned
 
 
@@ -48,7 +49,7 @@ class Compact:
         n, d = rows.shape
         mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32) if n else np.zeros(d, np.float32)
         codes, scales, errors = np.empty((n, d), np.int8), np.empty(n, np.float32), np.empty(n, np.float32)
-        for part in _blocks(n):
+        for part in _blocks(rows):
             rest = rows[part] - mean
             scale = np.maximum(np.abs(rest).max(axis=1), np.float32(1e-30)) / np.float32(127)
             code = np.rint(rest / scale[:, None])
@@ -60,9 +61,9 @@ class Compact:
     def dots(self, queries: np.ndarray) -> np.ndarray:
         """(m, n) float32: q x~ of each query with each row."""
         turned = np.ascontiguousarray(queries.T)
-        made = np.empty((len(self.codes), len(queries)), np.float32)
-        room = np.empty((_BLOCK, self.codes.shape[1]), np.float32)
-        for part in _blocks(len(self.codes)):
+        made: np.ndarray = np.empty((len(self.codes), len(queries)), np.float32)
+        room = np.empty((max(1, _BLOCK // self.codes.shape[1]), self.codes.shape[1]), np.float32)
+        for part in _blocks(self.codes):
             unpacked = room[: part.stop - part.start]
             np.copyto(unpacked, self.codes[part], casting="unsafe")
             np.matmul(unpacked, turned, out=made[part])
@@ -107,42 +108,61 @@ class Ram:
     def _among(self, rows: np.ndarray, queries: np.ndarray, k: int) -> list[Nearest]:
         """The best of a few rows."""
         few = self.data[rows]
-        dots = queries @ few.T
-        none = np.zeros(len(rows), np.float32)
-        return [self._decide(dots[i], none, q, k, rows, few) for i, q in enumerate(queries)]
+        return [self._finish(rows, few, q, k) for q in queries]
 
     def _scan(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> list[Nearest]:
         """The best of all allowed rows."""
-        self._asked += len(queries)
+        self._asked += len(queries) <= _SINGLE
         if self._compact is None and self._asked > _EARN:
             self._compact = Compact.of(self.data)
         compact = self._compact
-        dots = compact.dots(queries) if compact else queries @ self.data.T
-        errors = compact.errors if compact else np.zeros(len(self.data), np.float32)
-        if allowed is None:
-            return [self._decide(dots[i], errors, q, k) for i, q in enumerate(queries)]
-        rows = np.flatnonzero(allowed)
-        return [self._decide(dots[i][rows], errors[rows], q, k, rows) for i, q in enumerate(queries)]
+        if compact is not None and len(queries) <= _SINGLE:
+            dots, errors = compact.dots(queries), compact.errors
+        else:
+            dots, errors = queries @ self.data.T, np.zeros(len(self.data), np.float32)
+        rows = None if allowed is None else np.flatnonzero(allowed)
+        found = []
+        for mine, query in zip(dots, queries, strict=True):
+            kept = self._survivors(mine, errors, query, k, rows)
+            found.append(self._finish(kept, self.data[kept], query, k))
+        return found
 
-    def _decide(
-        self,
-        dots: np.ndarray,
-        errors: np.ndarray,
-        query: np.ndarray,
-        k: int,
-        rows: np.ndarray | None = None,
-        few: np.ndarray | None = None,
-    ) -> Nearest:
-        """Score exactly what the bounds do not rule out. `rows`: which rows the dots are of; None = all."""
+    def _finish(self, rows: np.ndarray, data: np.ndarray, query: np.ndarray, k: int) -> Nearest:
+        """Score rows in float64, after float32 has ruled out most of them where they are many."""
+        if len(rows) > 2 * k + 64:
+            at = _reach(*self._bounds(_dots(data, query), np.zeros(len(rows), np.float32), query, rows), k)
+            rows, data = rows[at], data[at]
+        return best(rows, score(data, query.astype(np.float64), self.space), k)
+
+    def _survivors(
+        self, dots: np.ndarray, errors: np.ndarray, query: np.ndarray, k: int, rows: np.ndarray | None
+    ) -> np.ndarray:
+        """Rows (of these, None = of all) that the bounds do not rule out."""
+        if rows is None:
+            return _reach(*self._bounds(dots, errors, query, None), k)
+        kept: np.ndarray = rows[_reach(*self._bounds(dots[rows], errors[rows], query, rows), k)]
+        return kept
+
+    def _bounds(
+        self, dots: np.ndarray, errors: np.ndarray, query: np.ndarray, rows: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What ranks like the score, and how far it may be off. `rows`: which rows the dots are of; None = all."""
         length = float(np.linalg.norm(query))
         slack = errors * np.float32(length) + np.float32(_ROUNDING * length * self._longest + 1e-30)
-        if self.space.metric == "euclidean":  # -||x - q||^2 + ||q||^2, which ranks alike
-            squares = self._squares if rows is None else self._squares[rows]
-            dots, slack = 2 * dots - squares, 2 * slack + np.float32(_ROUNDING) * self._longest**2
-        kept = np.flatnonzero(dots + slack >= _kth(dots - slack, k))
-        chosen = kept if rows is None else rows[kept]
-        exact = self.data[chosen] if few is None else few[kept]
-        return best(chosen, score(exact, query.astype(np.float64), self.space), k)
+        if self.space.metric != "euclidean":
+            return dots, slack
+        squares = self._squares if rows is None else self._squares[rows]  # 2 q x - x^2 ranks like -||x - q||
+        return 2 * dots - squares, 2 * slack + np.float32(_ROUNDING) * self._longest**2
+
+
+def _dots(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """(n,) float32 products, a block at a time: for a few thousand rows threads cost more than they bring."""
+    return np.concatenate([rows[part] @ query for part in _blocks(rows)])
+
+
+def _reach(values: np.ndarray, slack: np.ndarray, k: int) -> np.ndarray:
+    """Positions whose upper bound reaches the lower bounds of k: none of the k best is missing."""
+    return np.flatnonzero(values + slack >= _kth(values - slack, k))
 
 
 def _kth(values: np.ndarray, k: int) -> float:
@@ -158,5 +178,7 @@ def _kth(values: np.ndarray, k: int) -> float:
     return float(np.partition(tops, len(tops) - k)[len(tops) - k])
 
 
-def _blocks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK))
+def _blocks(rows: np.ndarray) -> Iterator[slice]:
+    n, d = rows.shape
+    step = max(1, _BLOCK // d)
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
