@@ -28,6 +28,7 @@ from samespace.serve.ask import Asker
 from samespace.serve.routes import BusyError, Desk, router
 from samespace.serve.security import Guard, allowed_hosts, check_exposure, check_token, refusal
 from samespace.serve.upload import QueryFiles
+from samespace.serve.wire import Search
 
 __all__ = ["create_app", "run"]
 
@@ -35,7 +36,9 @@ _SWEEP = 30.0  # seconds between looks for query files that are over their time
 _MIMES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
-def create_app(index: Any, encoder: Encoder, pool: ReaderPool, *, token: str, hosts: Collection[str]) -> FastAPI:
+def create_app(
+    index: Any, encoder: Encoder, pool: ReaderPool, *, token: str, hosts: Collection[str], warm: bool = False
+) -> FastAPI:
     """The page over an open index.
 
     Args:
@@ -44,17 +47,20 @@ def create_app(index: Any, encoder: Encoder, pool: ReaderPool, *, token: str, ho
         pool: reads query files and renders places; the caller closes it after the app.
         token: who knows it may come in.
         hosts: what the Host header may say, with the exact port (security.allowed_hosts).
+        warm: measure the collection at the start, so that the first search need not.
     """
     files = QueryFiles()
     desk = Desk(index, encoder, pool, Asker(index, encoder, pool, files), files, _assets())
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        sweeper = asyncio.create_task(_sweep(files))
+        tasks = [asyncio.create_task(_sweep(files))]
+        if warm:
+            tasks.append(asyncio.create_task(_warm(desk)))
         yield
-        sweeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeper
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         files.close()
 
     app = FastAPI(
@@ -116,7 +122,7 @@ def _serve(
     encoder = encoder_of(index)
     port = int(listener.getsockname()[1])
     with ReaderPool(Options(wants=encoder.modalities)) as pool:
-        app = create_app(index, encoder, pool, token=token, hosts=allowed_hosts(host, port, names))
+        app = create_app(index, encoder, pool, token=token, hosts=allowed_hosts(host, port, names), warm=True)
         shown = "127.0.0.1" if host in ("0.0.0.0", "localhost") else f"[{host}]" if ":" in host else host  # noqa: S104
         url = f"http://{shown}:{port}/?token={token}"
         print(f"The page of {index_uri} is at\n  {url}\nStop it with Ctrl-C.", file=sys.stderr, flush=True)  # noqa: T201
@@ -148,6 +154,11 @@ async def _sweep(files: QueryFiles) -> None:
     while True:
         await asyncio.sleep(_SWEEP)
         files.sweep()
+
+
+async def _warm(desk: Desk) -> None:
+    with suppress(SamespaceError):
+        await desk.searches.run(lambda: desk.asker.search(Search.of('{"parts": [{"text": "samespace"}], "k": 1}')))
 
 
 def _assets() -> dict[str, tuple[bytes, str, str]]:

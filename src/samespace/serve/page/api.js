@@ -67,3 +67,6 @@ export const media = (id) => `/v1/items/${encodeURIComponent(id)}/media`;
 
 /** @param {string} key */
 export const preview = (key) => `/v1/previews/${encodeURIComponent(key)}`;
+
+/** How a page looks, small. @param {string} id */
+export const thumb = (id) => `/v1/items/${encodeURIComponent(id)}/page?pixels=400`;

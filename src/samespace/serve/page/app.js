@@ -49,7 +49,7 @@ async function search() {
     return held ? results.welcome(held) : results.clear();
   }
   const mine = (searching = new AbortController());
-  const slow = setTimeout(() => results.waiting(true), 120);
+  results.waiting(true);
   try {
     const answer = await api.search(states.query(state), mine.signal);
     if (mine.signal.aborted) return;
@@ -61,7 +61,6 @@ async function search() {
     results.clear();
     complain(error);
   } finally {
-    clearTimeout(slow);
     if (searching === mine) results.waiting(false);
   }
 }

@@ -1,5 +1,5 @@
 // The answer as cards, and moving among them. Knows nothing of the query.
-import { preview } from "./api.js";
+import { preview, thumb } from "./api.js";
 import { fill, icon, make, marked, visible } from "./dom.js";
 import { BY, COMPOSED, count, KINDS, MATCH, ORIGINS, plural } from "./words.js";
 
@@ -57,7 +57,6 @@ export const clear = () => {
 
 /** @param {boolean} busy */
 export function waiting(busy) {
-  root.toggleAttribute("data-busy", busy);
   root.setAttribute("aria-busy", String(busy));
 }
 
@@ -73,7 +72,7 @@ export function summary(answer) {
 function heading(answer, good, weak) {
   const found = good.length ? plural(good.length, "match", "matches") : weak.length ? "No confident match" : "No results";
   const among = `among ${plural(answer.searched, "item", "items")}, ${answer.seconds < 0.1 ? "at once" : `${answer.seconds.toFixed(1)} s`}`;
-  const notes = [COMPOSED[answer.composed], ...answer.notes].filter(Boolean);
+  const notes = [COMPOSED[answer.composed], ...answer.notes].filter((n) => n && n !== "no confident match"); // the heading says it
   return make("header.found", {}, make("h2", {}, found), make("p", {}, among), ...notes.map((n) => make("p.note", {}, n)));
 }
 
@@ -83,14 +82,14 @@ function none(answer, state, weak, doings) {
   const kinds = state.kinds.map((k) => KINDS[k]?.filter.toLowerCase() ?? k).join(" and ");
   return make("div.none", {},
     make("p", {}, weak.length
-      ? `Nothing ${filtered ? `among ${kinds}` : "in this collection"} clearly fits. What follows is only the nearest: no better than what an unrelated question would bring up.`
+      ? `Nothing ${filtered ? `among ${kinds}` : "in this collection"} clearly fits. What is nearest is folded below.`
       : answer.searched ? "Nothing was found for this." : filtered ? `There are no ${kinds} here to look in.` : "There is nothing to look in."),
     filtered && make("button.quiet", { type: "button", onclick: doings.everywhere }, "Look in all kinds"));
 }
 
 /** Weak results are there, but folded, behind a plain line. @param {any[]} weak @param {(h: any) => Node} draw @param {boolean} after */
 function fold(weak, draw, after) {
-  const label = `${after ? "Below here" : "The nearest"}: ${plural(weak.length, "weak match", "weak matches")}, no better than chance`;
+  const label = `${after ? "Below here" : "The nearest"}: ${plural(weak.length, "weak match", "weak matches")}, no closer than an unrelated question would come`;
   return make("details.weak", {}, make("summary", {}, label), make("ol.cards", {}, ...weak.map(draw)));
 }
 
@@ -119,7 +118,9 @@ function card(h, wanted, doings) {
 function look(h, wanted) {
   const words = h.snippet && make("p.snippet", { dir: "auto" }, make("span", {}, marked(h.snippet, wanted)));
   if (!h.preview) return make("div.look.read", {}, words || make("span.big", {}, icon(h.kind)));
-  const picture = make("img", { src: preview(h.preview), alt: "", loading: "lazy", decoding: "async" });
+  const picture = make("img", { src: h.kind === "page" ? thumb(h.id) : preview(h.preview), alt: "", loading: "lazy", decoding: "async" });
+  // The page itself if it can be drawn, else what was kept of its file.
+  picture.addEventListener("error", () => { picture.setAttribute("src", preview(h.preview)); }, { once: true });
   if (h.kind === "page" && words) return make("div.look.beside", {}, picture, words);
   return make("div.look", {}, picture, (h.origin === "speech" || h.origin === "ocr") && words);
 }
