@@ -1,6 +1,7 @@
 """The command line without a store: usage, errors, what is printed and what is not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -140,6 +141,11 @@ def test_a_hit_as_json() -> None:
         "origin": "ocr", "title": "T", "mime": "application/pdf", "by": ["meaning", "words"], "id": "abc",
         "duplicates": ["/b/copy.pdf"],
     }  # fmt: skip
+
+
+def test_further_places_are_named_once() -> None:
+    others = tuple(replace(HIT, locator=Locator(page=page)) for page in (7, 9, 9, 2))
+    assert "  p.7  (p.9, p.2)" in click.unstyle(cli_search._text(1, replace(HIT, others=others)))
 
 
 def test_a_hit_for_people_cannot_steer_the_terminal() -> None:

@@ -119,7 +119,7 @@ def _object(hit: "Hit") -> dict[str, Any]:
 def _text(rank: int, hit: "Hit") -> str:
     """A hit for people: rank, strength, name and place; the words; the folder."""
     path = Path(hit.path)
-    place = "  ".join(part for part in (str(hit.locator), *map(str, _places(hit))) if part)
+    place = "  ".join(part for part in (str(hit.locator), _places(hit)) if part)
     lines = [f"{rank:>2}. {hit.match:<6}  {bold(printable(path.name))}  {hit.kind}  {place}".rstrip()]
     if hit.snippet:
         lines.append(f"      {printable(' '.join(hit.snippet.split()))}")
@@ -129,9 +129,12 @@ def _text(rank: int, hit: "Hit") -> str:
     return "\n".join(lines)
 
 
-def _places(hit: "Hit") -> list[str]:
+def _places(hit: "Hit") -> str:
     """Further places in the same file."""
-    return [f"({', '.join(more)})"] if (more := [str(o.locator) for o in hit.others[:4] if str(o.locator)]) else []
+    more = dict.fromkeys(str(other.locator) for other in hit.others)
+    more.pop(str(hit.locator), None)
+    shown = [place for place in more if place][:4]
+    return f"({', '.join(shown)})" if shown else ""
 
 
 def _remarks(notes: tuple[str, ...], hits: "Hits") -> None:
