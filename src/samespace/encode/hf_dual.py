@@ -7,7 +7,7 @@ Knows nothing of fusing text and picture. Imports torch. Letters: b items, w hea
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,6 +33,10 @@ class DualBody:
     recipe: Recipe
     device: str
     takes: frozenset[Modality] = frozenset({"text", "image", "document"})
+
+    def by(self, recipe: Recipe) -> "DualBody":
+        """The same weights, used by another Recipe."""
+        return replace(self, recipe=recipe, wording=replace(self.wording, recipe=recipe))
 
     def prepare(self, item: Item, role: Role) -> Prepared:
         """Tokenize a Text; note a picture's size."""

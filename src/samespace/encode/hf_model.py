@@ -61,6 +61,9 @@ class Body(Protocol):
     def takes(self) -> frozenset[Modality]:
         """What this kind of model can take in at most."""
 
+    def by(self, recipe: Recipe) -> "Body":
+        """The same weights in memory, used by another Recipe of the same family and precision."""
+
     def prepare(self, item: Item, role: Role) -> Prepared:
         """Tokenize; raise TypeError for a modality outside `takes`."""
 
@@ -126,9 +129,10 @@ class HfEncoder:
         return np.asarray(self.body.hidden(self._prepare(item, role, 0)).float().cpu().numpy())
 
     def revised(self, recipe: Recipe) -> "HfEncoder":
-        """The same weights by another Recipe: another Space. Loads them again if the precision differs."""
-        space = recipe.space(self.space.name, self.weights)
-        return replace(self, space=space, recipe=recipe, body=self.build(recipe))
+        """The same weights by another Recipe: another Space. They are loaded again only if the precision differs."""
+        shared = recipe.precision == self.recipe.precision and recipe.modalities <= self.recipe.modalities
+        body = self.body.by(recipe) if shared else self.build(recipe)
+        return replace(self, space=recipe.space(self.space.name, self.weights), recipe=recipe, body=body)
 
     def _prepare(self, item: Item, role: Role, position: int) -> Prepared:
         if item.modality not in self.modalities:

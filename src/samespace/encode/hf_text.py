@@ -4,7 +4,7 @@ Knows nothing of pictures. Imports torch. Letters: b sequences, t tokens, w mode
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,6 +29,10 @@ class TextBody:
     recipe: Recipe
     device: str
     takes: frozenset[Modality] = frozenset({"text"})
+
+    def by(self, recipe: Recipe) -> "TextBody":
+        """The same weights, used by another Recipe."""
+        return replace(self, recipe=recipe, wording=replace(self.wording, recipe=recipe))
 
     def prepare(self, item: Item, role: Role) -> Prepared:
         """Tokenize a Text."""

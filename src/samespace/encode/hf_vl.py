@@ -9,7 +9,7 @@ Knows nothing of films yet. Imports torch. Letters: b sequences, t tokens, w mod
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -42,6 +42,10 @@ class VisionLanguageBody:
     recipe: Recipe
     device: str
     takes: frozenset[Modality] = frozenset({"text", "image", "document", "mixed"})
+
+    def by(self, recipe: Recipe) -> "VisionLanguageBody":
+        """The same weights, used by another Recipe."""
+        return replace(self, recipe=recipe, wording=replace(self.wording, recipe=recipe))
 
     def prepare(self, item: Item, role: Role) -> Prepared:
         """Render and tokenize; a picture's run of pads is known from its size alone."""
