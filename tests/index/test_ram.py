@@ -52,9 +52,12 @@ def test_it_gives_the_exact_answer(metric, n, d, k, seed, common, repeats, share
 
 def test_equal_vectors_come_in_the_order_of_their_rows():
     space = Space("t/x@1", 3)
-    data = space.vectors(np.ones((50, 3))).data
-    found = warm(data, space).nearest(space.vectors([1, 0, 0]), 7)[0]
-    assert found.rows.tolist() == list(range(7))
+    data = space.vectors(np.tile([[1, 1, 1], [1, 1, 0], [1, 0.5, 0], [1, 1, 1]], (500, 1))).data
+    found = warm(data, space).nearest(space.vectors([1, 0, 0]), 1900)[0]
+    assert (
+        found.rows.tolist()
+        == [*range(2, 2000, 4), *range(1, 2000, 4), *sorted([*range(0, 2000, 4), *range(3, 2000, 4)])][:1900]
+    )
 
 
 def test_the_coded_rows_are_within_their_bounds():
@@ -67,6 +70,23 @@ def test_the_coded_rows_are_within_their_bounds():
     assert (code.errors <= left * 1.01).all()  # and not by being generous
     queries = rng.standard_normal((4, 96)).astype(np.float32)
     assert np.allclose(code.dots(queries), queries @ back.T, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
+def test_the_bounds_hold_for_the_worst_query(metric):
+    """A query that points the way in which int8 is off: there Cauchy and Schwarz is an equality."""
+    rng = np.random.default_rng(0)
+    space = Space("t/x@1", 32, metric)
+    data = space.vectors(rng.standard_normal((300, 32))).data
+    finder, code = Ram(data, space), Compact.of(data)
+    back = code.mean + code.codes * code.scales[:, None]
+    for row in range(0, 300, 30):
+        query = ((data[row] - back[row]) * 1e3).astype(np.float32)
+        values, slack = finder._bounds(code.dots(query[None])[0], code.errors, query, None)
+        wide = data.astype(np.float64)
+        truth = 2 * wide @ query - (wide**2).sum(1) if metric == "euclidean" else wide @ query
+        assert (np.abs(values - truth) <= slack).all()
+        assert abs(values[row] - truth[row]) > 0.9 * slack[row]  # and it needs to be as wide as it is
 
 
 def test_the_bound_rules_nearly_everything_out():
