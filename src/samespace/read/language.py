@@ -5,7 +5,6 @@ Says None rather than guess. Knows nothing of files. Imports the standard librar
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 
 __all__ = ["guess", "most_common"]
 
@@ -17,8 +16,9 @@ _SCRIPTS = re.compile(
     r"(?P<kana>[\u3041-\u30ff])|(?P<han>[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff])|(?P<ko>[\u1100-\u11ff\uac00-\ud7a3])"
     r"|(?P<el>[\u0370-\u03ff])|(?P<cyrillic>[\u0400-\u04ff])|(?P<he>[\u0590-\u05ff])|(?P<arabic>[\u0600-\u06ff])"
     r"|(?P<devanagari>[\u0900-\u097f])|(?P<bn>[\u0980-\u09ff])|(?P<ta>[\u0b80-\u0bff])|(?P<te>[\u0c00-\u0c7f])"
-    r"|(?P<th>[\u0e00-\u0e7f])|(?P<ka>[\u10a0-\u10ff])|(?P<hy>[\u0530-\u058f])|(?P<latin>[A-Za-z\u00c0-\u024f])"
+    r"|(?P<th>[\u0e00-\u0e7f])|(?P<ka>[\u10a0-\u10ff])|(?P<hy>[\u0530-\u058f])|(?P<latin>[\u00c0-\u024f])"
 )
+_ASCII, _LETTERS = re.compile("[\x00-\x7f]+"), re.compile("[A-Za-z]+")
 _BY_SCRIPT = frozenset({"ko", "el", "he", "bn", "ta", "te", "th", "ka", "hy"})  # scripts of (nearly) one language
 _WORD = re.compile(r"[^\W\d_]+")
 _STOP_WORDS = {
@@ -47,12 +47,16 @@ _STOP_WORDS = {
     "fa": "و در به از که این را با است برای آن یک تا می بر هم های خود شد",
     "hi": "के है में की और से का को पर यह हैं ने कि एक भी था लिए नहीं हो",
 }
-_WORDS_OF = {tag: frozenset(words.split()) for tag, words in _STOP_WORDS.items()}
+_TAGS_OF: dict[str, list[str]] = {}
+for _tag, _words in _STOP_WORDS.items():
+    for _word in dict.fromkeys(_words.split()):
+        _TAGS_OF.setdefault(_word, []).append(_tag)
+_CYRILLIC, _ARABIC, _DEVANAGARI = frozenset({"ru", "uk", "bg"}), frozenset({"ar", "fa"}), frozenset({"hi"})
 _CANDIDATES = {
-    "cyrillic": ("ru", "uk", "bg"),
-    "arabic": ("ar", "fa"),
-    "devanagari": ("hi",),
-    "latin": tuple(t for t in _WORDS_OF if t not in {"ru", "uk", "bg", "ar", "fa", "hi"}),
+    "cyrillic": _CYRILLIC,
+    "arabic": _ARABIC,
+    "devanagari": _DEVANAGARI,
+    "latin": frozenset(_STOP_WORDS) - _CYRILLIC - _ARABIC - _DEVANAGARI,
 }
 
 
@@ -64,8 +68,9 @@ def guess(text: str, hint: str | None = None) -> str | None:
         hint: the language of the whole it is taken from: Japanese written in Chinese characters alone is not Chinese.
     """
     sample = text[:_LOOKED_AT]
-    scripts = Counter(m.lastgroup for m in _SCRIPTS.finditer(sample))
-    if not scripts:
+    scripts = Counter(m.lastgroup for m in _SCRIPTS.finditer(_ASCII.sub("", sample)))
+    scripts["latin"] += sum(map(len, _LETTERS.findall(sample)))
+    if not scripts.total():
         return None
     kana, han = scripts["kana"], scripts["han"]
     top, count = max(scripts.items(), key=lambda item: item[1])
@@ -75,20 +80,24 @@ def guess(text: str, hint: str | None = None) -> str | None:
         return "ja" if japanese else "zh"
     if top in _BY_SCRIPT:
         return top
-    return _by_stop_words(sample, _CANDIDATES.get(top or "", ()))
+    return _by_stop_words(sample, _CANDIDATES.get(top or "", frozenset()))
 
 
-def _by_stop_words(text: str, candidates: Iterable[str]) -> str | None:
+def _by_stop_words(text: str, candidates: frozenset[str]) -> str | None:
     """The candidate whose smallest words make up enough of the text, and clearly more than the next one's."""
-    words = Counter(w.lower() for w in _WORD.findall(text) if len(w) > 1 or not w.isascii())
-    total = words.total()
-    if total < _LEAST_WORDS:
+    words = [w for w in _WORD.findall(text.lower()) if len(w) > 1 or not w.isascii()]
+    if len(words) < _LEAST_WORDS:
         return None
-    counts = sorted(((sum(words[w] for w in _WORDS_OF[tag]), tag) for tag in candidates), reverse=True)
-    best, tag = counts[0] if counts else (0, "")
-    second = counts[1][0] if len(counts) > 1 else 0
-    different = sum(w in words for w in _WORDS_OF[tag]) if best else 0
-    sure = best >= _LEAST_SHARE * total and best >= 1.3 * second and different >= _LEAST_DIFFERENT
+    small = Counter(w for w in words if w in _TAGS_OF)
+    counts: Counter[str] = Counter()
+    for word, count in small.items():
+        for tag in _TAGS_OF[word]:
+            counts[tag] += count
+    ranked = [(count, tag) for tag, count in counts.most_common() if tag in candidates]
+    best, tag = ranked[0] if ranked else (0, "")
+    second = ranked[1][0] if len(ranked) > 1 else 0
+    different = sum(tag in _TAGS_OF[word] for word in small)
+    sure = best >= _LEAST_SHARE * len(words) and best >= 1.3 * second and different >= _LEAST_DIFFERENT
     return tag if sure else None
 
 
