@@ -1,11 +1,12 @@
 """Score honesty: what a similarity is worth, measured against queries that have nothing to do with the collection.
 
 A cosine says little by itself: E5's live between .7 and .9, related or not, and pictures score another way than texts.
-So a score is first counted from the query's own usual level (its mean score against generic texts in the writings the
-collection holds), and then held against the *null*: the best such score that each of some 120 unrelated questions in
-many languages reaches in this very collection. z = (score - level - location) / scale of that null.
+So a score is first counted from the query's own usual level (its mean score against generic texts in the item's
+writing), and half of what unrelated questions usually give the item is taken off (a few items are near to everything:
+hubs). Then it is held against the *null*: the best such score that each of some 120 unrelated questions in many
+languages reaches in this very collection. z = (score - level - bias - location) / scale of that null.
 
-- confident: z >= 2.4. An unrelated query's best hit gets there about once in a hundred.
+- confident: z >= 2.3. An unrelated query's best hit gets there about once in a hundred.
 - percentile: share of random pairs (unrelated question, item) that score lower, both counted from the query's level.
 
 The null is of the same sort as the query: a sum is held against sums of unrelated questions with the same weights, a
@@ -35,11 +36,13 @@ from samespace.space import Space, Vectors, similarity
 __all__ = ["CONFIDENT", "STRONG", "Background", "Levels", "Match", "Null", "word"]
 
 Match = Literal["strong", "likely", "weak"]
-CONFIDENT, STRONG = 2.4, 4.0  # in z; docs/search.md has what they were chosen by
+CONFIDENT, STRONG = 2.3, 4.0  # in z; docs/search.md has what they were chosen by
+_HUB = 0.5  # share taken off of what unrelated queries give an item
 _PRIOR = 3.0  # writings with few background queries lean on all of them by this many
 _GRID = 513  # quantiles kept of the random pairs
 _ITEMS, _SPREADS = (1, 2, 4, 10, 30, 100, 1e3, 1e4, 1e6), (1, 0.83, 0.70, 0.59, 0.49, 0.43, 0.35, 0.30, 0.245)
 """Standard deviation of the largest of so many normal numbers."""
+_FEW = 4  # background queries in one writing that speak for it
 _FEWEST = 6  # background queries below which nothing can be said
 
 
@@ -111,14 +114,18 @@ class Null:
 
     Attributes:
         levels: what a query's level is measured by.
+        hub: the unrelated queries by writing, and their mean level, by which an item's bias is measured.
         location: of the best score of an unrelated query, by writing; "" = any.
         scale: of the same, pooled.
-        pairs: quantiles of single random pairs.
+        offset: by how much random pairs of a writing lie above those of all.
+        pairs: quantiles of single random pairs, without that.
     """
 
     levels: Levels
+    hub: dict[str, tuple[Vectors, float]]
     location: dict[str, float]
     scale: float
+    offset: dict[str, float]
     pairs: np.ndarray
 
     @classmethod
@@ -149,7 +156,12 @@ class Null:
         """
         if len(queries) < _FEWEST or not len(rows):
             return None
-        scores = similarity(queries, rows).astype(np.float64) - levels.of(queries, own=own)[:, None]
+        level = levels.of(queries, own=own)
+        scores = similarity(queries, rows).astype(np.float64) - level[:, None]
+        names = np.array(scripts)
+        hub = {} if apart is not None else _hubs(queries, level, names)
+        for name in set(scripts) if hub else ():
+            scores[names == name] -= _bias(hub, name, rows)
         if apart is not None:
             scores = np.where(apart, np.nan, scores)
         usable = ~np.isnan(scores).all(axis=1)
@@ -157,7 +169,7 @@ class Null:
             return None
         scores = scores[usable]
         best = np.nanmax(scores, axis=1)
-        names = np.array(scripts)[usable]
+        names = names[usable]
         middle = float(np.median(best))
         location = {
             str(name): float((best[names == name].sum() + _PRIOR * middle) / ((names == name).sum() + _PRIOR))
@@ -169,14 +181,20 @@ class Null:
         scale *= ratio
         location = {name: value + center + growth for name, value in location.items()}
         location[""] = middle + growth
-        pairs = np.nanquantile(scores, np.linspace(0, 1, _GRID))
-        return cls(levels, location, scale, pairs)
+        mean = float(np.nanmean(scores))
+        offset = {n: float(np.nanmean(scores[names == n])) - mean for n in hub if (names == n).any()}
+        shifted = scores - np.array([offset.get(str(name), 0.0) for name in names])[:, None]
+        pairs = np.nanquantile(shifted, np.linspace(0, 1, _GRID))
+        return cls(levels, hub, location, scale, offset, pairs)
 
-    def worth(self, scores: np.ndarray, level: float, writing: str) -> tuple[np.ndarray, np.ndarray]:
-        """What scores (n,) of one query with this level, in this writing, are worth: z (n,), percentile (n,)."""
-        above = np.asarray(scores, np.float64) - level
+    def worth(self, query: Vectors, rows: Vectors, writing: str) -> tuple[np.ndarray, np.ndarray]:
+        """What a query (1, d) in this writing has in rows (n, d): z (n,) and percentile (n,) of its scores."""
+        above = similarity(query, rows)[0].astype(np.float64) - self.levels.of(query)[0]
+        if self.hub:
+            above -= _bias(self.hub, writing, rows)
         z = (above - self.location.get(writing, self.location[""])) / self.scale
-        return z, np.interp(above, self.pairs, np.linspace(0, 1, _GRID))
+        shifted = above - self.offset.get(writing, 0.0)
+        return z, np.interp(shifted, self.pairs, np.linspace(0, 1, _GRID))
 
 
 def word(z: float) -> Match:
@@ -192,6 +210,19 @@ def _robust(best: np.ndarray) -> tuple[float, float]:
     tenth, quarter, middle, upper = np.quantile(best, [0.1, 0.25, 0.5, 0.75])
     scale = max((upper - quarter) / 1.349, (middle - tenth) / 1.2816, 1e-6)
     return float(middle), float(scale)
+
+
+def _hubs(queries: Vectors, level: np.ndarray, names: np.ndarray) -> dict[str, tuple[Vectors, float]]:
+    """Unrelated queries by writing, where there are enough, and all of them for the rest."""
+    own = {str(n): np.flatnonzero(names == n) for n in set(names.tolist()) if (names == n).sum() >= _FEW}
+    return {n: (queries[at], float(level[at].mean())) for n, at in own.items()} | {"": (queries, float(level.mean()))}
+
+
+def _bias(hub: dict[str, tuple[Vectors, float]], writing: str, rows: Vectors) -> np.ndarray:
+    """(n,) what is taken off each row: half of its mean score above their level with unrelated queries."""
+    queries, level = hub.get(writing, hub[""])
+    made: np.ndarray = _HUB * (similarity(queries, rows).astype(np.float64).mean(axis=0) - level)
+    return made
 
 
 def _growth(scores: np.ndarray, total: int) -> tuple[float, float]:

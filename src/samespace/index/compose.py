@@ -37,7 +37,7 @@ class Direction:
         vectors: (1, d) in the index's Space.
         composed: how it came about.
         shape: weight and sort ("query", "text", "image", …) of each summand.
-        words: of its positive texts, for full-text search.
+        words: of its texts, for full-text search; not of those that weigh half of the heaviest part or less.
         writing: of its positive texts; "" if there are none.
     """
 
@@ -74,11 +74,13 @@ class Composer:
         fused, rest = self._fusible(total.parts)
         made = [(1.0, "query", self.encode([Mixed(fused)], "query"))] if fused else []
         made += [(part.weight, *self._vector(part.source)) for part in rest]
+        heaviest = max(p.weight for p in total.parts)
         texts = [p.source.text for p in total.parts if p.weight > 0 and isinstance(p.source, Text)]
+        loud = [p.source.text for p in total.parts if p.weight > heaviest / 2 > 0 and isinstance(p.source, Text)]
         writing = script(" ".join(texts)) if texts else ""
         shape = tuple((weight, sort) for weight, sort, _ in made)
         composed: Literal["single", "model", "sum"] = "sum" if len(made) > 1 else "model" if fused else "single"
-        return Direction(_sum([(w, v) for w, _, v in made]), composed, shape, " ".join(texts), writing)
+        return Direction(_sum([(w, v) for w, _, v in made]), composed, shape, " ".join(loud), writing)
 
     def encode(self, items: Sequence[Item], role: Role) -> Vectors:
         """Encode and carry to the index's Space."""

@@ -21,7 +21,7 @@ from samespace.index.literal import FIELDS, Value, _plain_number, clip, field_ty
 
 __all__ = ["parse"]
 
-_LONGEST = 20_000  # characters of one filter
+_LONGEST = 10_000  # characters of one filter
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>'(?:[^']|'')*'|"(?:[^"]|"")*")"""
     r"""|(?P<sign><=|>=|!=|<>|==|[=<>(),])"""

@@ -86,23 +86,19 @@ class Gauge:
             rows = np.flatnonzero(one.mask)
             for start in range(0, len(rows), _LARGEST_BLOCK):
                 block = rows[start : start + _LARGEST_BLOCK]
-                scores = similarity(direction.vectors, self.view.vectors(block))[0]
-                null = self._null(direction, one)
-                z[block] = (
-                    scores if null is None else null.worth(scores, self._level(direction, null), direction.writing)[0]
-                )
+                vectors, null = self.view.vectors(block), self._null(direction, one)
+                if null is None:
+                    z[block] = similarity(direction.vectors, vectors)[0]
+                else:
+                    z[block] = null.worth(direction.vectors, vectors, direction.writing)[0]
         return z
 
     def _judged(self, direction: Direction, one: _Class, rows: np.ndarray, scores: np.ndarray) -> list[Found]:
         null = self._null(direction, one)
-        if null is None:
+        if null is None or not len(rows):
             return [(int(r), float(s), None, None) for r, s in zip(rows, scores, strict=True)]
-        z, percentiles = null.worth(scores, self._level(direction, null), direction.writing)
+        z, percentiles = null.worth(direction.vectors, self.view.vectors(rows), direction.writing)
         return [(int(r), float(s), float(a), float(b)) for r, s, a, b in zip(rows, scores, z, percentiles, strict=True)]
-
-    @staticmethod
-    def _level(direction: Direction, null: Null) -> float:
-        return float(null.levels.of(direction.vectors)[0])
 
     def _class(self, name: str, mask: np.ndarray) -> _Class:
         rows = np.flatnonzero(mask)

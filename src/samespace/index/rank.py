@@ -11,7 +11,7 @@ Outperforms Condorcet and Individual Rank Learning Methods, SIGIR 2009.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from samespace.index.words import Proof
+from samespace.index.words import PROVEN, Proof
 
 __all__ = ["Candidate", "fuse"]
 
@@ -54,15 +54,16 @@ def fuse(meaning: Sequence[Candidate], worded: Sequence[Candidate]) -> list[Cand
     ranks = _ranks(meaning)
     for c in meaning:
         c.score = 1.0 / (_K + ranks[c.row])
-    for rank, c in enumerate(worded, 1):
-        weight = _WEIGHTS[c.proof]
+    places = _ranks(worded)
+    for c in worded:
+        rank, weight = places[c.row], _WEIGHTS[c.proof]
         kept = joined.setdefault(c.row, c)
         if kept is c:
             c.score = 0.0
         kept.score += weight / (_K + rank)
         kept.proof = c.proof
         kept.by = tuple(dict.fromkeys((*kept.by, "words")))
-    return sorted(joined.values(), key=lambda c: (-c.score, c.name_only, -(c.z or -1e9), c.row))
+    return sorted(joined.values(), key=_order)
 
 
 def _ranks(candidates: Sequence[Candidate]) -> dict[int, int]:
@@ -74,3 +75,8 @@ def _ranks(candidates: Sequence[Candidate]) -> dict[int, int]:
             rank, last = i, c.score
         ranks[c.row] = rank
     return ranks
+
+
+def _order(c: Candidate) -> tuple[float, bool, bool, float, int]:
+    """By score; among equals what words prove, then content before bare names, then what is worth more."""
+    return (-c.score, c.proof not in PROVEN, c.name_only, -c.z if c.z is not None else float("inf"), c.row)

@@ -188,9 +188,6 @@ class _Run:
         joined = fuse(meaning, worded)
         if worded:
             self._measure(joined, direction, gauge)
-        elif len(gauge.classes) == 1:
-            for c in joined:  # one sort of item: the similarity itself is the rank
-                c.score = c.similarity if c.similarity is not None else c.score
         return joined
 
     def _asked(self, direction: Direction) -> Asked | None:
@@ -217,13 +214,16 @@ class _Run:
 
     def _worded(self, asked: Asked, most: int) -> list[Candidate]:
         """Item rows by their words; each with whether that is proof."""
-        rows = self.view.words(asked.text, most, allowed=self.allowed).rows
+        near = self.view.words(asked.text, most, allowed=self.allowed)
+        rows = near.rows
         table = self.view.items.select(["text", "path", "title", "origin"]).take(rows).to_pylist()
         made = []
-        for row, data in zip(rows, table, strict=True):
+        for row, score, data in zip(rows, near.scores, table, strict=True):
             name = data["path"].rsplit("/", 1)[-1]
             proof = asked.proof((data["text"], name, data["title"]))
-            made.append(Candidate(int(row), proof=proof, by=("words",), name_only=data["origin"] == "name"))
+            made.append(
+                Candidate(int(row), float(score), proof=proof, by=("words",), name_only=data["origin"] == "name")
+            )
         return made
 
     def _measure(self, joined: list[Candidate], direction: Direction, gauge: Gauge) -> None:
