@@ -103,6 +103,9 @@ def _fill(index: Searched, space: Space) -> None:
         assert writer.missing([*digests[:3], "new"]) == ["new"], "missing leaves out what has a vector"
         assert writer.files()["/a/bad.txt"] == failed, "a file row comes back as it was written"
         assert "reading-9" in writer.readings()
+    paths = set(index.snapshot().items["path"].to_pylist())
+    assert "/a/bad.txt" not in paths, "a failed file leads to nothing"
+    assert {"/b/copy.txt", "/b/näme ‮.jpg"} <= paths, "a copy, and a file found by its name, are there"
 
 
 def _change(index: Searched) -> None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from samespace.errors import IndexNotFoundError
 from samespace.index.durable import Durable, fsync
 from samespace.index.schema import Card, schemas
-from samespace.index.trouble import damaged, writing
+from samespace.index.trouble import cause, damaged, writing
 
 __all__ = ["Tables", "View", "place"]
 
@@ -149,5 +149,4 @@ def _open(uri: str, name: str) -> Any:
     try:
         return lance.dataset(_path(uri, name))
     except (ValueError, OSError) as err:
-        first = str(err).splitlines()[0][:200]
-        raise damaged(uri, f"its table {name!r} does not open ({first})") from err
+        raise damaged(uri, f"its table {name!r} does not open ({cause(err)})") from err

@@ -3,6 +3,7 @@
 Knows nothing of tables. Imports pyarrow for its exceptions.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from samespace.errors import IndexDamagedError, StoreError
 
-__all__ = ["damaged", "reading", "writing"]
+__all__ = ["cause", "damaged", "reading", "writing"]
 
 
 def damaged(uri: str, fact: str) -> IndexDamagedError:
@@ -26,7 +27,7 @@ def reading(uri: str) -> Iterator[None]:
     except StoreError:
         raise
     except (OSError, pa.ArrowException) as err:
-        raise damaged(uri, f"one of its files cannot be read ({_first(err)})") from err
+        raise damaged(uri, f"one of its files cannot be read ({cause(err)})") from err
 
 
 @contextmanager
@@ -39,10 +40,12 @@ def writing(uri: str) -> Iterator[None]:
     except (OSError, pa.ArrowException) as err:
         raise StoreError(
             uri,
-            f"it could not be written ({_first(err)})",
+            f"it could not be written ({cause(err)})",
             "Look for a full or read-only disk, then index again: it goes on from the last commit",
         ) from err
 
 
-def _first(err: BaseException) -> str:
-    return (str(err).splitlines() or [type(err).__name__])[0][:200]
+def cause(err: BaseException) -> str:
+    """First line of an error, without the place in Lance's own source."""
+    first = (str(err).splitlines() or [type(err).__name__])[0]
+    return re.sub(r",? ?\S*\.rs:\d+:\d+", "", first)[:200]
