@@ -1,5 +1,6 @@
 """Ingest: nothing is embedded twice, nothing shifts, nothing is lost."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from samespace.index.flat import FlatIndex
 from samespace.index.ingest import ingest
 from samespace.index.scan import encode_path
 from samespace.read.pool import ReaderPool
-from samespace.read.protocol import Limits, Options
+from samespace.read.protocol import Done, Limits, Options
 
 BAD = {
     "empty": b"",
@@ -92,6 +93,37 @@ def test_a_changed_sentence_costs_its_own_passages_only(tmp_path: Path, index, r
     assert 1 <= counts.passages <= 2 and counts.encoded == 1
     assert all("One more" in text for text in recording.texts)
     assert every_vector_is_its_own(index, recording.inner) == len(index.snapshot().items)
+
+
+def test_passages_keep_their_order_and_their_places(tmp_path: Path, index, recording) -> None:
+    text = "\n\n".join(words(i, sentences=6) for i in range(8))
+    write(tmp_path, "long.txt", text)
+    ingest(index, recording, [tmp_path])
+    items = index.snapshot().items
+    positions = items["position"].to_pylist()
+    assert positions == list(range(len(positions))) and len(positions) > 4
+    for passage, locator in zip(items["text"].to_pylist(), items["locator"].to_pylist(), strict=True):
+        start, end = json.loads(locator)["chars"]
+        assert text[start:end] == passage
+
+
+def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_run(tmp_path: Path, index, recording, monkeypatch):
+    """Its hash would be of other bytes than its passages."""
+    file, inner = write(tmp_path, "log.txt", words(1)), ReaderPool.read
+
+    def read(pool, paths):
+        for event in inner(pool, paths):
+            if isinstance(event, Done):
+                file.write_text(words(2) + "more")
+            yield event
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ReaderPool, "read", read)
+        assert ingest(index, recording, [tmp_path]).failed == 1
+    assert rows(index)["log.txt"].failure == "vanished" and len(index.snapshot()) == 0
+    counts = ingest(index, recording, [tmp_path])
+    assert (counts.failed, counts.encoded) == (0, 1)
+    assert index.snapshot().items["text"].to_pylist() == [words(2) + "more"]
 
 
 def test_a_touched_file_is_hashed_and_not_read(tmp_path: Path, index, recording) -> None:
