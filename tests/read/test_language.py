@@ -16,6 +16,8 @@ from samespace.read.language import guess, most_common
         ("El perro no está en la casa y los niños juegan con él por las tardes para reír.", "es"),
         ("Il gatto non è nella casa e i bambini giocano con una palla per le strade della città.", "it"),
         ("Мы не знали, что это было так, но она сказала, как он из города вернулся.", "ru"),
+        ("Мальчик играет на гитаре; мужчины ели пирожные", "ru"),
+        ("Він не знав, що це було так, але вона сказала, як він з міста повернувся до неї", "uk"),
         ("今天天气很好，我们去公园散步，他说 Transformer 模型很大。", "zh"),
         ("今日はとても天気が良いです。", "ja"),
         ("오늘은 날씨가 좋습니다", "ko"),

@@ -18,6 +18,9 @@ _SCRIPTS = re.compile(
     r"|(?P<devanagari>[\u0900-\u097f])|(?P<bn>[\u0980-\u09ff])|(?P<ta>[\u0b80-\u0bff])|(?P<te>[\u0c00-\u0c7f])"
     r"|(?P<th>[\u0e00-\u0e7f])|(?P<ka>[\u10a0-\u10ff])|(?P<hy>[\u0530-\u058f])|(?P<latin>[\u00c0-\u024f])"
 )
+_LEAST_LETTERS = 20
+_RUSSIAN = re.compile("[ыэёЫЭЁ]")  # which Ukrainian, Bulgarian and Serbian do not have
+_OTHER_CYRILLIC = re.compile("[іїєґўјљњћђќѓѕџІЇЄҐЎЈЉЊ\u048a-\u04ff]")  # which Russian does not have
 _ASCII, _LETTERS = re.compile("[\x00-\x7f]+"), re.compile("[A-Za-z]+")
 _BY_SCRIPT = frozenset({"ko", "el", "he", "bn", "ta", "te", "th", "ka", "hy"})  # scripts of (nearly) one language
 _WORD = re.compile(r"[^\W\d_]+")
@@ -80,6 +83,9 @@ def guess(text: str, hint: str | None = None) -> str | None:
         return "ja" if japanese else "zh"
     if top in _BY_SCRIPT:
         return top
+    if top == "cyrillic" and count >= _LEAST_LETTERS and not _OTHER_CYRILLIC.search(sample):
+        if _RUSSIAN.search(sample):
+            return "ru"
     return _by_stop_words(sample, _CANDIDATES.get(top or "", frozenset()))
 
 
