@@ -83,9 +83,9 @@ def guess(text: str, hint: str | None = None) -> str | None:
         return "ja" if japanese else "zh"
     if top in _BY_SCRIPT:
         return top
-    if top == "cyrillic" and count >= _LEAST_LETTERS and not _OTHER_CYRILLIC.search(sample):
-        if _RUSSIAN.search(sample):
-            return "ru"
+    russian = _RUSSIAN.search(sample) and not _OTHER_CYRILLIC.search(sample)
+    if top == "cyrillic" and russian and count >= _LEAST_LETTERS:
+        return "ru"
     return _by_stop_words(sample, _CANDIDATES.get(top or "", frozenset()))
 
 
