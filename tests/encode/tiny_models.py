@@ -38,7 +38,11 @@ from transformers import (
     SiglipConfig,
     SiglipImageProcessorPil,
     SiglipModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
 )
+
+torch.set_num_threads(1)  # models this small only wait for each other's threads
 
 VISION_TOKENS = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
 TOWER = {
@@ -100,6 +104,20 @@ def bert(path: Path, pooling: str = "mean", **config) -> Path:
     BertModel(BertConfig(vocab_size=vocab, max_position_embeddings=64, **TOWER)).save_pretrained(path)
     modules(path, pooling, **config)
     return path
+
+
+def xlmr(path: Path) -> Path:
+    """XLM-RoBERTa that states nothing: its positions start behind the padding token's id."""
+    torch.manual_seed(0)
+    vocab = bytes_(path, [], begin="<s>", end="</s>", pad="<pad>", model_max_length=64)
+    config = XLMRobertaConfig(vocab_size=vocab, max_position_embeddings=vocab + 66, pad_token_id=vocab - 1, **TOWER)
+    XLMRobertaModel(config).save_pretrained(path)
+    return path
+
+
+def silent(path: Path) -> Path:
+    """A Qwen3 whose files do not say how it is read."""
+    return causal(path, closes=False, stated=False)
 
 
 def causal(path: Path, kind: str = "qwen3", *, closes: bool = True, stated: bool = True, **config) -> Path:

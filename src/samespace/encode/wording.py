@@ -85,6 +85,8 @@ class Wording:
 
     def _close(self, ids: list[int], limit: int) -> list[int]:
         """End with the terminal token, whatever was cut."""
+        if not ids and self.terminal is None:  # an empty text without template: one token to read there must be
+            return [self.tokenizer.eos_token_id if self.tokenizer.eos_token_id is not None else 0]
         if self.terminal is None or (ids and ids[-1] == self.terminal):
             return ids
         return [*ids[: limit - 1], self.terminal]
