@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import made_rows as rows
-import numpy as np
 import pytest
 
 from samespace import Space
