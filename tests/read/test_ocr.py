@@ -44,6 +44,11 @@ def test_blocks_are_parted_where_there_is_a_gap():
     assert [len(b.text.split("\n")) for b in made] == [12, 13]
 
 
+def test_a_gap_near_the_beginning_does_not_part_a_block():
+    (block,) = blocks([*page(2), *page(5, start=0.3)], 400)
+    assert block.text.count("\n") == 6
+
+
 def test_no_lines_no_blocks():
     assert list(blocks([], 700)) == []
 
