@@ -65,10 +65,11 @@ def test_more_and_less_like_an_item(desk: Desk) -> None:
     item = next(h for h in desk.search({"text": "espresso"})["hits"] if "espresso" in h["snippet"])
     more = desk.search({"item": item["id"]})
     assert more["composed"] == "single"
-    less = desk.search({"text": "espresso harbour pier"}, {"item": item["id"], "weight": -1})
+    plain = desk.search({"text": "espresso harbour pier"}, hybrid=False)
+    less = desk.search({"text": "espresso harbour pier"}, {"item": item["id"], "weight": -1}, hybrid=False)
     assert less["composed"] == "sum"
+    assert plain["hits"][0]["id"] == item["id"]
     assert less["hits"][0]["id"] != item["id"]
-    assert desk.search({"text": "espresso harbour pier"})["hits"][0]["id"] == item["id"]
 
 
 def test_k_is_kept(desk: Desk) -> None:
