@@ -90,7 +90,10 @@ class Reader:
         class Evil:
             def __reduce__(self):
                 return os.system, (f"touch {rest}",)
-        yield Passage(Text("x"), "text", "body", language=Evil())
+        import pickle
+        from samespace.read import wire
+        wire.pack = lambda message: pickle.dumps(Evil())
+        yield Passage(Text("x"), "text", "body")
 
     def pid(self, rest, path):
         yield Passage(Text(f"{os.getpid()} {os.environ['TMPDIR']} {os.nice(0)}"), "text", "body")

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from samespace.read import speech
+from samespace.read.budget import Budget
 from samespace.read.media import RATE
-from samespace.read.speech import Heard, joined, sentences
+from samespace.read.protocol import Limits
+from samespace.read.speech import Heard, Listener, joined, sentences
 
 
 def heard(text: str, start: float, end: float, language: str = "en") -> Heard:
@@ -102,9 +104,32 @@ class Segment:
         (Segment(0.9, -0.3, 1.3), False),
         (Segment(0.9, -1.2, 1.3), True),
         (Segment(0.1, -1.2, 1.3), False),
-        (Segment(0.1, -1.8, 1.3), True),
+        (Segment(0.1, -1.6, 1.3), True),
         (Segment(0.1, -0.3, 2.9), True),
     ],
 )
 def test_what_the_model_itself_doubts_is_dropped(segment: Segment, doubted: bool):
-    assert speech._made_up(segment) is doubted
+    assert speech._made_up(segment, -1.5) is doubted
+
+
+class Model:
+    """What faster-whisper would say to sound that it does not understand."""
+
+    def transcribe(self, sound: np.ndarray, **settings: object) -> tuple[list[Segment], Word]:
+        segment, info = Segment(0.2, -1.1, 1.2), Word("", 0, 0)
+        segment.start, segment.words, info.language = 0.5, [Word("Hoytas.", 0.5, 1.0)], "en"
+        return [segment], info
+
+
+@pytest.mark.parametrize("any_language", [True, False])
+def test_a_model_of_english_owns_up_to_what_it_does_not_understand(monkeypatch: pytest.MonkeyPatch, any_language: bool):
+    monkeypatch.setattr(speech, "_spoken", lambda stretches: [(3.0, np.zeros(2 * RATE, np.float32))])
+    notes: list[str] = []
+    made = list(Listener("m", any_language, Model()).hear([], Budget(Limits()), notes))
+    if any_language:
+        assert made == [heard("Hoytas.", 3.5, 4.0)] and notes == []
+    else:
+        assert made == []
+        assert notes == [
+            "1 part of the speech not understood: the speech model knows English only; name the folder of another"
+        ]

@@ -22,7 +22,7 @@ from samespace.errors import ReadError
 from samespace.items import Locator
 from samespace.read.process import NONSENSE, READY, Process, WorkerLost
 from samespace.read.protocol import Done, Event, Failed, Options, Some
-from samespace.read.worker import Job
+from samespace.read.wire import Job
 
 __all__ = ["ReaderPool"]
 

@@ -6,7 +6,6 @@ Knows nothing of formats. Imports wire and the standard library.
 import contextlib
 import json
 import os
-import pickle
 import shutil
 import signal
 import socket
@@ -21,7 +20,8 @@ from typing import Any
 from samespace.errors import ReadError, SamespaceError
 from samespace.read import wire
 from samespace.read.protocol import Options
-from samespace.read.worker import READY, Job
+from samespace.read.wire import Job
+from samespace.read.worker import READY
 
 __all__ = ["NONSENSE", "READY", "Process", "WorkerLost"]
 
@@ -69,7 +69,7 @@ class Process:
             os.close(life_read)
         self.connection = Connection(ours.detach())
         self._options = options
-        self._tell(pickle.dumps(options))
+        self._tell(wire.pack(options))
 
     def _start(self, handle: int, life: int, siblings: int) -> subprocess.Popen[bytes]:
         """Run Python anew: no fork of this process's threads and locks, no second run of the caller's main module."""
@@ -95,7 +95,7 @@ class Process:
     def ask(self, job: Job) -> None:
         """Give it a job. Raises WorkerLost if it is dead."""
         self.files += 1
-        self._tell(pickle.dumps(job))
+        self._tell(wire.pack(job))
 
     def answer(self) -> Any:
         """Its next message, waited for; the first of all is READY. Raises WorkerLost if it dies instead."""

@@ -33,6 +33,7 @@ _BLIP = 0.1  # seconds: shorter sound is not looked at
 _QUIET = 0.0005  # root of the mean square, of a whole stretch: nothing but silence
 # When the model's doubts outweigh what it wrote (the first three are Whisper's own rules).
 _NO_SPEECH, _UNSURE, _REPETITIVE, _WORTHLESS = 0.6, -1.0, 2.4, -1.5
+_FOREIGN = -0.95  # for a model that knows English only: another language is likelier than a bad recording
 _ENDS = (".", "!", "?", "…", "。", "！", "？", "।", "؟")
 _SHORT, _LONG = 60, 300  # letters: shorter passages take the next sentence in, longer ones end at any pause
 _REST = 20  # letters: a rest this short goes with what was said before
@@ -75,15 +76,20 @@ class Listener:
 
         Stops early when the file's time is used up, and says so in `notes`.
         """
-        some = False
-        for heard in sentences(self._segments(sound, budget, notes)):
+        some, doubted = False, list[float]()
+        for heard in sentences(self._segments(sound, budget, notes, doubted)):
             some = True
             yield replace(heard, start=round(heard.start, 2), end=round(heard.end, 2))
-        if not some and not notes:
+        if doubted:
+            why = "" if self.any_language else ": the speech model knows English only; name the folder of another"
+            notes.append(f"{len(doubted)} part{'s' * (len(doubted) > 1)} of the speech not understood{why}")
+        elif not some and not notes:
             notes.append("no speech was heard")
 
-    def _segments(self, sound: Iterable["np.ndarray"], budget: Budget, notes: list[str]) -> Iterator[Heard]:
-        """What the model hears, its doubtful parts left out. Each part that is spoken without a pause is heard alone.
+    def _segments(
+        self, sound: Iterable["np.ndarray"], budget: Budget, notes: list[str], doubted: list[float]
+    ) -> Iterator[Heard]:
+        """What the model hears; the seconds of its doubtful parts go to `doubted`. Each part that is spoken without a pause is heard alone.
 
         Were silence only taken out, the model would hear what was said before and after it as one sentence.
         """
@@ -107,7 +113,9 @@ class Listener:
             )
             language = info.language
             for segment in segments:
-                if not _made_up(segment):
+                if _made_up(segment, _WORTHLESS if self.any_language else _FOREIGN):
+                    doubted.append(begin + segment.start)
+                else:
                     yield from _cut(segment.words, begin, length, info.language)
 
 
@@ -167,11 +175,11 @@ def _parted(before: Heard, after: Heard) -> bool:
     return complete or long or after.start - before.end > _PAUSE
 
 
-def _made_up(segment: Any) -> bool:
+def _made_up(segment: Any, worthless: float) -> bool:
     """True if the model itself doubts it: likely silence, or the same words over and over."""
     if segment.no_speech_prob > _NO_SPEECH and segment.avg_logprob < _UNSURE:
         return True
-    return bool(segment.compression_ratio > _REPETITIVE or segment.avg_logprob < _WORTHLESS)
+    return bool(segment.compression_ratio > _REPETITIVE or segment.avg_logprob < worthless)
 
 
 def _spoken(stretches: Iterable[tuple[float, "np.ndarray"]]) -> Iterator[tuple[float, "np.ndarray"]]:

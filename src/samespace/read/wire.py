@@ -1,48 +1,127 @@
 """Messages between the pool and its workers.
 
-A worker decodes hostile files, so what comes from it is not trusted: only our own plain classes are ever unpickled.
+A worker decodes hostile files, so what comes from it is not trusted. A message is JSON over a list of byte strings:
+plain values, and our own value classes by name. Nothing in it can act, and what does not fit is refused.
+
+Layout: u32 length of the JSON, the JSON, the byte strings one after the other. In the JSON a list stands for a tuple
+and an object for what its first key says: "b" bytes (length), "p" a path (as the system has it), "d" a mapping,
+"s" a set, otherwise the name of a class.
 
 Knows nothing of processes. Imports the standard library, items and protocol.
 """
 
-import io
-import pathlib
-import pickle
-from typing import Any
+import base64
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePath
+from typing import Any, Final
 
 from samespace import items
 from samespace.errors import ReadError
 from samespace.read import protocol
 
-__all__ = ["LONGEST", "pack", "unpack"]
+__all__ = ["LONGEST", "Job", "WireError", "pack", "unpack"]
 
-LONGEST = 256 << 20  # bytes of one message; more is an attack or a mistake
+LONGEST: Final = 256 << 20  # bytes of one message; more is an attack or a mistake
 
-_ALLOWED: dict[tuple[str, str], Any] = {
-    (cls.__module__, cls.__qualname__): cls
+
+@dataclass(frozen=True)
+class Job:
+    """What the pool asks for: to read a file, or to render a place of it."""
+
+    path: bytes  # as the system has it: names need not be text
+    render: tuple[items.Locator, int] | None = None  # locator, pixels
+
+
+_CLASSES: Final[dict[str, Any]] = {
+    cls.__name__: cls
     for cls in (
         *(items.Text, items.Image, items.Audio, items.Video, items.Document, items.Mixed, items.Locator, items.Blob),
         *(protocol.Passage, protocol.Facts, protocol.Some, protocol.Done, protocol.Failed),
-        *(pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath),
-        ReadError,
+        *(protocol.Options, protocol.Limits, Job),
     )
 }
+_HEAD: Final = struct.Struct("<I")
 
 
-class _Unpickler(pickle.Unpickler):
-    """Knows our value classes, and nothing that does anything."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"a worker sent {module}.{name}, which no message has")
-        return _ALLOWED[module, name]
+class WireError(ValueError):
+    """A message that is none of ours."""
 
 
 def pack(message: object) -> bytes:
-    """A message as bytes."""
-    return pickle.dumps(message, protocol=5)
+    """A message as bytes. Raises WireError if there is anything in it but plain values and our value classes."""
+    blobs: list[bytes] = []
+    text = json.dumps(_plain(message, blobs)).encode("ascii")  # lone surrogates are escaped
+    return b"".join((_HEAD.pack(len(text)), text, *blobs))
 
 
 def unpack(data: bytes) -> Any:
-    """The message back. Raises pickle.UnpicklingError if it has anything but our value classes in it."""
-    return _Unpickler(io.BytesIO(data)).load()
+    """The message back. Raises WireError if it is not one."""
+    try:
+        (length,) = _HEAD.unpack_from(data)
+        end = _HEAD.size + length
+        tree = json.loads(data[_HEAD.size : end])
+        return _Reader(memoryview(data)[end:]).value(tree)
+    except (struct.error, ValueError, TypeError, KeyError, RecursionError) as err:
+        raise WireError(f"a worker sent what no message has ({type(err).__name__}: {str(err)[:200]})") from err
+
+
+def _plain(value: object, blobs: list[bytes]) -> Any:
+    """As JSON data; bytes go to `blobs`."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes):
+        blobs.append(value)
+        return {"b": len(value)}
+    if isinstance(value, PurePath):
+        return {"p": base64.b64encode(os.fsencode(value)).decode("ascii")}
+    if isinstance(value, tuple | list):
+        return [_plain(v, blobs) for v in value]
+    if isinstance(value, frozenset):
+        return {"s": [_plain(v, blobs) for v in sorted(value)]}
+    if isinstance(value, Mapping):
+        return {"d": [[_plain(k, blobs), _plain(v, blobs)] for k, v in value.items()]}
+    if isinstance(value, ReadError):
+        return {"ReadError": [value.failure, value.reason, value.mend]}
+    name = type(value).__name__
+    if _CLASSES.get(name) is not type(value):
+        raise WireError(f"{type(value).__module__}.{name} is nothing that a message has")
+    return {name: [_plain(getattr(value, f.name), blobs) for f in fields(value)]}  # type: ignore[arg-type]
+
+
+class _Reader:
+    """Builds values, taking byte strings in order."""
+
+    def __init__(self, blobs: memoryview) -> None:
+        self.blobs, self.at = blobs, 0
+
+    def value(self, tree: Any) -> Any:
+        """One value. Raises ValueError, TypeError or KeyError if it is none."""
+        if isinstance(tree, list):
+            return tuple(self.value(t) for t in tree)
+        if not isinstance(tree, dict):
+            return tree
+        ((sort, rest),) = tree.items()
+        match sort:
+            case "b":
+                return self._bytes(rest)
+            case "p":
+                return Path(os.fsdecode(base64.b64decode(rest, validate=True)))
+            case "s":
+                return frozenset(self.value(t) for t in rest)
+            case "d":
+                return {self.value(k): self.value(v) for k, v in rest}
+            case "ReadError":
+                return ReadError(*rest)
+        made = _CLASSES[sort]
+        names = [f.name for f in fields(made)]
+        return made(**dict(zip(names, (self.value(t) for t in rest), strict=True)))
+
+    def _bytes(self, length: int) -> bytes:
+        start, self.at = self.at, self.at + length
+        if length < 0 or self.at > len(self.blobs):
+            raise ValueError("bytes are missing")
+        return bytes(self.blobs[start : self.at])

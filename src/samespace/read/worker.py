@@ -11,7 +11,6 @@ Knows nothing of models or indexes. Imports one, wire; a format's libraries only
 import contextlib
 import faulthandler
 import os
-import pickle
 import resource
 import shutil
 import signal
@@ -20,7 +19,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,8 +27,9 @@ from typing import Any
 from samespace.errors import ReadError
 from samespace.read import one, wire
 from samespace.read.protocol import Failed, Options
+from samespace.read.wire import Job
 
-__all__ = ["READY", "Job", "main"]
+__all__ = ["READY", "main"]
 
 READY = "ready"  # the first message of a worker
 
@@ -38,14 +37,6 @@ _GRACE = 10.0  # seconds over the wall limit after which the worker ends itself
 _NICE = 10
 _OUTWARD = frozenset({"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"})
 _NAMES = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"})
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the pool asks for: to read a file, or to render a place of it."""
-
-    path: bytes  # as the system has it: names need not be text
-    render: tuple[Any, int] | None = None  # locator, pixels
 
 
 def main(handle: int, life: int, folder: str) -> None:
@@ -60,7 +51,7 @@ def main(handle: int, life: int, folder: str) -> None:
     _watch_life(life, folder)
     sys.addaudithook(_refuse_network)
     connection = Connection(handle)
-    options: Options = pickle.loads(connection.recv_bytes())  # noqa: S301 - from the pool, which is ours
+    options: Options = wire.unpack(connection.recv_bytes())
     _limit(options)
     connection.send_bytes(wire.pack(READY))
     with contextlib.suppress(OSError):  # the pool is gone, or has given this up
@@ -73,7 +64,7 @@ def serve(connection: Connection, options: Options) -> None:
     """Answer jobs until the connection closes."""
     while True:
         try:
-            job: Job = pickle.loads(connection.recv_bytes())  # noqa: S301 - from the pool, which is ours
+            job: Job = wire.unpack(connection.recv_bytes())
         except EOFError:
             return
         clock = _Clock(options.limits.wall_seconds)
