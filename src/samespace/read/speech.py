@@ -89,9 +89,10 @@ class Listener:
     def _segments(
         self, sound: Iterable["np.ndarray"], budget: Budget, notes: list[str], doubted: list[float]
     ) -> Iterator[Heard]:
-        """What the model hears; the seconds of its doubtful parts go to `doubted`. Each part that is spoken without a pause is heard alone.
+        """What the model hears; the seconds of its doubtful parts go to `doubted`.
 
-        Were silence only taken out, the model would hear what was said before and after it as one sentence.
+        Each part that is spoken without a pause is heard alone: were silence only taken out, the model would hear
+        what was said before and after it as one sentence.
         """
         language: str | None = None if self.any_language else "en"
         for begin, part in _spoken(_stretches(sound)):
