@@ -123,7 +123,11 @@ class LanceIndex:
 
     def _read(self, view: View, last: Snapshot | None) -> Snapshot:
         """Load a view; vectors that the last Snapshot held in RAM are not read again."""
-        items = join(view.files.to_table(), view.items.to_table())
+        listed = view.items.count_rows() > self.word_rows and any(
+            index.name == "terms" for index in view.items.describe_indices()
+        )
+        columns = [name for name in view.items.schema.names if not (listed and name == "terms")]
+        items = join(view.files.to_table(), view.items.to_table(columns=columns))
         known = view.vectors.to_table(columns=["digest"])["digest"]
         digests, rows = digests_of(items, known)
         positions = pc.index_in(digests, value_set=known).to_numpy().astype(np.int64)
@@ -132,9 +136,7 @@ class LanceIndex:
             finder = Disk(view.vectors, digests, positions, self.space)
         else:
             finder = Ram(self._load(view.vectors, digests, positions, last), self.space)
-        body = None
-        if items.num_rows > self.word_rows and any(i.name == "terms" for i in view.items.describe_indices()):
-            body = Body(view.items, items["id"])
+        body = Body(view.items, items["id"]) if listed else None
         return Snapshot(self.space, digests, items, rows, finder, body)
 
     def _load(self, table: Any, digests: pa.Array, positions: np.ndarray, last: Snapshot | None) -> np.ndarray:
@@ -147,7 +149,10 @@ class LanceIndex:
             data[~new] = last.finder.data[at[~new]]
         wanted = positions[new]
         if 2 * len(wanted) > table.count_rows():
-            data[new] = matrix(table.to_table(columns=["vector"])["vector"], self.space.dim)[wanted]
+            every: np.ndarray = matrix(table.to_table(columns=["vector"])["vector"], self.space.dim)
+            if new.all():
+                return np.asarray(every[wanted])
+            data[new] = every[wanted]
         elif len(wanted):
             data[new] = matrix(table.take(wanted, columns=["vector"])["vector"], self.space.dim)
         return data
