@@ -206,6 +206,14 @@ def test_failures_are_listed_with_class_reason_and_mend(tmp_path: Path, index, r
     assert "stumbled over a passage" in rows(index)["poison.txt"].reason
 
 
+def test_a_file_that_went_bad_is_not_found_by_its_old_words(tmp_path: Path, index, recording) -> None:
+    write(tmp_path, "a.txt", words(1))
+    ingest(index, recording, [tmp_path])
+    write(tmp_path, "a.txt", BAD["zip"])
+    assert ingest(index, recording, [tmp_path]).failed == 1
+    assert (rows(index)["a.txt"].status, index.snapshot().items.num_rows) == ("failed", 0)
+
+
 def test_a_failure_is_tried_again_when_it_changes_or_is_asked_for(tmp_path: Path, index, encoder) -> None:
     write(tmp_path, "a.txt", BAD["poison"])
     ingest(index, Recording(encoder), [tmp_path])
