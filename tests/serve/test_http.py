@@ -256,10 +256,10 @@ async def _crowd(gate: Gate, most: int) -> list[object]:
     import threading
 
     hold = threading.Event()
-    jobs = [asyncio.create_task(gate.run(hold.wait)) for _ in range(most)]
+    jobs = [asyncio.create_task(gate.run(lambda: hold.wait(5))) for _ in range(most)]
     await asyncio.sleep(0)
     with pytest.raises(BusyError):
-        await gate.run(hold.wait)
+        await gate.run(lambda: hold.wait(5))
     hold.set()
     done: list[object] = list(await asyncio.gather(*jobs))
     done.append(await gate.run(lambda: "free again"))
