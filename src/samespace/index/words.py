@@ -27,6 +27,7 @@ Proof = Literal["none", "hint", "words", "code"]
 PROVEN: frozenset[Proof] = frozenset({"words", "code"})
 
 _COMMON = 0.25  # share of item rows in which a word stands that tells nothing, in a collection large enough to say
+_MANY = 200  # item rows from which on any telling word is a hint, not only most of them
 _ENOUGH = 40  # item rows from which on that share is believed
 _COVERAGE, _HINT = 0.75, 0.5  # shares of the weight of a query's words
 _CODE = re.compile(r"[^\W_]+(?:[-_./:#][^\W_]+)*")
@@ -65,6 +66,7 @@ class Asked:
         rare: terms that stand in few rows.
         codes: numbers and names with digits in them, lower case, to be matched letter by letter.
         only_stopwords: there were words, and none tells anything.
+        many: there are enough rows for how often a word stands there to say how much it tells.
     """
 
     text: str
@@ -72,6 +74,7 @@ class Asked:
     rare: frozenset[str]
     codes: tuple[str, ...]
     only_stopwords: bool = False
+    many: bool = False
 
     @classmethod
     def of(cls, words: str, snapshot: Snapshot, allowed: np.ndarray | None = None) -> "Asked":
@@ -88,7 +91,7 @@ class Asked:
                 rare.add(term)
         codes = tuple(c for c in _CODE.findall(words.lower()) if _is_code(c))
         only = bool(normalize(words)) and not terms and not codes
-        return cls(" ".join(weights), weights, frozenset(rare), codes, only)
+        return cls(" ".join(weights), weights, frozenset(rare), codes, only, total >= _MANY)
 
     def proof(self, texts: Sequence[str]) -> Proof:
         """Whether these texts (a passage, its file's name and title) match by their words beyond doubt, and how."""
@@ -104,7 +107,7 @@ class Asked:
         share = sum(self.weights[t] for t in matched) / sum(self.weights.values())
         if share >= _COVERAGE and len(rare) >= 2:
             return "words"
-        return "hint" if share >= _HINT else "none"
+        return "hint" if share >= _HINT or (matched and self.many) else "none"
 
 
 def _is_code(word: str) -> bool:
