@@ -42,10 +42,11 @@ def test_a_related_query_is_confident_in_a_cone():
 def test_a_sample_stands_for_the_whole():
     levels = Levels(cone(80, 1), np.full(80, 1 / 80))
     whole, queries = cone(3000, 2), cone(120, 3)
-    full = Null.fit(queries, [""] * 120, levels, whole, 3000)
-    part = Null.fit(queries, [""] * 120, levels, whole[::30], 3000)
-    small = Null.fit(queries, [""] * 120, levels, whole[::30], 100)
+    full = Null.fit(queries, ["LATIN"] * 120, levels, whole, 3000)
+    part = Null.fit(queries, ["LATIN"] * 120, levels, whole[::30], 3000)
+    small = Null.fit(queries, ["LATIN"] * 120, levels, whole[::30], 100)
     assert full is not None and part is not None and small is not None
+    assert part.location["LATIN"] == pytest.approx(full.location["LATIN"], abs=0.5 * full.scale)
     assert part.location[""] == pytest.approx(full.location[""], abs=0.5 * full.scale)
     assert small.location[""] < full.location[""] - full.scale
 

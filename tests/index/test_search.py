@@ -286,3 +286,44 @@ def test_a_space_without_length_works(encoder):
             return dot.vectors(3 * encoder.encode(items, role=role).data)
 
     assert Searcher(flat(Dot(), plain()), Dot()).search("red boat herring")[0].path == "/docs/boat.txt"
+
+
+class Cone:
+    """Hashing pushed into a narrow cone, as many models are: unrelated texts have cosines around .9."""
+
+    def __init__(self, words, push=0.2):
+        self.words, self.push = words, push
+        self.space, self.modalities = words.space, words.modalities
+
+    def encode(self, items, *, role="document"):
+        return self.space.vectors(self.words.encode(items, role=role).data + self.push)
+
+
+def test_alike_is_not_the_same(encoder):
+    """Vectors that are as good as equal do not make two texts copies if their words differ."""
+    narrow = Cone(encoder, push=50.0)
+    hits = Searcher(flat(narrow, [row("/a", "a red boat"), row("/b", "tax forms due in July")]), narrow).search("boat")
+    assert len(hits) == 2
+
+
+def test_a_difference_is_held_against_differences(encoder):
+    """In a cone a - b points far away from both: against single questions anything would look like a match."""
+    narrow = Cone(encoder)
+    search = Searcher(flat(narrow, plain()), narrow).search
+    unrelated = [
+        "quantum computers",
+        "kangaroo jacket",
+        "opera tickets",
+        "broken printer",
+        "yoga class",
+        "wifi password",
+    ]
+    sure = [
+        (a, b)
+        for a, b in zip(unrelated, unrelated[1:] + unrelated[:1], strict=True)
+        if search(Query.text(a) - Query.text(b), hybrid=False).confident
+    ]
+    assert len(sure) <= 1
+    assert search("red boat herring harbour").confident
+    found = search(Query.text("red boat left the harbour at dawn") - Query.text("opera tickets"), hybrid=False)
+    assert found[0].path == "/docs/boat.txt" and found[0].confident

@@ -45,6 +45,7 @@ def view(encoder):
         ("number7", "a text with number7 in it", "code"),
         ("invoice a-1044", "Invoice A-1044 for", "code"),
         ("a-104", "Invoice A-1044 for", "none"),
+        ("b-77x1", "in cab-77x1 it stands", "words"),
         ("jorgensen boatyard", "of Jorgensen, Boatyard", "words"),
         ("bill of jorgensen boatyard", "of Jorgensen, Boatyard", "hint"),
         ("jorgensen boatyard herring", "of Jorgensen, Boatyard", "hint"),
