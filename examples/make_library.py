@@ -316,7 +316,9 @@ def main(shared: Path) -> None:
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-background-networking"]
         )
         page = browser.new_page(viewport={"width": 700, "height": 420})
-        page.set_content(f"<body style='font:15px/1.5 Georgia'>{TIDE_POOLS}</body>")
+        page.set_content(
+            f"<title>Life between the tides</title><body style='font:15px/1.5 Georgia'>{TIDE_POOLS}</body>"
+        )
         write("documents/tide-pools.pdf", page.pdf(format="A5"))
         page.set_content(
             "<body style='font:20px/1.6 Georgia'><h2>Lease of the ice house</h2><p>Between the harbour office of North Pier "
