@@ -6,7 +6,7 @@ writing), and half of what unrelated questions usually give the item is taken of
 hubs). Then it is held against the *null*: the best such score that each of some 120 unrelated questions in many
 languages reaches in this very collection. z = (score - level - bias - location) / scale of that null.
 
-- confident: z >= 2.45. An unrelated query's best hit gets there about once in a hundred.
+- confident: z >= 2.9. An unrelated query's best hit gets there about once in fifty.
 - percentile: share of random pairs (unrelated question, item) that score lower, both counted from the query's level.
 
 The null is of the same sort as the query: a sum is held against sums of unrelated questions with the same weights, a
@@ -36,7 +36,7 @@ from samespace.space import Space, Vectors, similarity
 __all__ = ["CONFIDENT", "STRONG", "Background", "Levels", "Match", "Null", "word"]
 
 Match = Literal["strong", "likely", "weak"]
-CONFIDENT, STRONG = 2.45, 4.0  # in z; docs/search.md has what they were chosen by
+CONFIDENT, STRONG = 2.9, 4.0  # in z; docs/search.md has what they were chosen by
 _HUB = 0.5  # share taken off of what unrelated queries give an item
 _PRIOR = 3.0  # writings with few background queries lean on all of them by this many
 _GRID = 513  # quantiles kept of the random pairs

@@ -9,6 +9,9 @@ const root = /** @type {HTMLElement} */ (document.getElementById("results"));
  * @typedef {{open: (id: string) => void, more: (hit: any) => void, less: (hit: any) => void, everywhere: () => void}} Doings
  */
 
+/** Weak matches that stay in sight when nothing is sure: a right one may be among them. */
+const IN_SIGHT = 3;
+
 /** The hits on the page, in order. @type {any[]} */
 let hits = [];
 
@@ -20,13 +23,15 @@ export function show(answer, state, wanted, doings) {
   const good = answer.hits.filter((/** @type {any} */ h) => h.confident);
   const weak = answer.hits.filter((/** @type {any} */ h) => !h.confident);
   hits = [...good, ...weak];
+  const shown = good.length ? 0 : Math.min(IN_SIGHT, weak.length);
   const draw = (/** @type {any} */ h) => card(h, wanted, doings);
   fill(
     root,
     heading(answer, good, weak),
     good.length > 0 && make("ol.cards", {}, ...good.map(draw)),
     !good.length && none(answer, state, weak, doings),
-    weak.length > 0 && fold(weak, draw, good.length > 0),
+    shown > 0 && make("ol.cards", {}, ...weak.slice(0, shown).map(draw)),
+    weak.length > shown && fold(weak.slice(shown), draw),
   );
   const first = root.querySelector(".open");
   if (first) rove(/** @type {HTMLElement} */ (first));
@@ -82,14 +87,14 @@ function none(answer, state, weak, doings) {
   const kinds = state.kinds.map((k) => KINDS[k]?.filter.toLowerCase() ?? k).join(" and ");
   return make("div.none", {},
     make("p", {}, weak.length
-      ? `Nothing ${filtered ? `among ${kinds}` : "in this collection"} clearly fits. What is nearest is folded below.`
+      ? `Nothing ${filtered ? `among ${kinds}` : "in this collection"} clearly fits. The nearest, which may be unrelated:`
       : answer.searched ? "Nothing was found for this." : filtered ? `There are no ${kinds} here to look in.` : "There is nothing to look in."),
     filtered && make("button.quiet", { type: "button", onclick: doings.everywhere }, "Look in all kinds"));
 }
 
-/** Weak results are there, but folded, behind a plain line. @param {any[]} weak @param {(h: any) => Node} draw @param {boolean} after */
-function fold(weak, draw, after) {
-  const label = `${after ? "Below here" : "The nearest"}: ${plural(weak.length, "weak match", "weak matches")}, no closer than an unrelated question would come`;
+/** Weak results are there, but folded, behind a plain line. @param {any[]} weak @param {(h: any) => Node} draw */
+function fold(weak, draw) {
+  const label = `Below here: ${plural(weak.length, "weak match", "weak matches")}, no closer than an unrelated question would come`;
   return make("details.weak", {}, make("summary", {}, label), make("ol.cards", {}, ...weak.map(draw)));
 }
 
