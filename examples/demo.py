@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import east_asian_width
 
 HERE = Path(__file__).resolve().parent
 INDEX = HERE / ".index"
@@ -39,9 +40,10 @@ SEARCHES = (
 
 
 def samespace(*args: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a person would; progress goes to the screen."""
+    """Run the command line as a person would; the progress of indexing goes to the screen."""
     command = [sys.executable, "-m", "samespace", *args, "--index", str(INDEX)]
-    return subprocess.run(command, text=True, stdout=subprocess.PIPE, encoding="utf-8")
+    quiet = subprocess.DEVNULL if args[0] == "search" else None
+    return subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=quiet, encoding="utf-8")
 
 
 def typed(search: Search) -> str:
@@ -50,22 +52,30 @@ def typed(search: Search) -> str:
     return " ".join(words) + (f' --where "{search.where}"' if search.where else "")
 
 
+def pad(text: str, width: int) -> str:
+    """Cut and fill to a width on the screen, where a Chinese character takes two places."""
+    wide = lambda t: sum(2 if east_asian_width(c) in "WF" else 1 for c in t)  # noqa: E731
+    while wide(text) > width - 2:
+        text = text[:-1]
+    return text + " " * (width - wide(text))
+
+
 def main() -> int:
     """Index, search, print. Returns the number of searches whose first hit is wrong."""
     if samespace("index", str(HERE / "library")).returncode:
         return 1
     wrong = 0
-    print(f"\n{'':2}{'shows':<26}{'you ask':<52}{'it finds':<26}place\n" + "─" * 118)
+    print(f"\n{'':2}{'shows':<26}{'you ask':<52}{'it finds':<22}{'where':<16}match\n" + "─" * 126)
     for search in SEARCHES:
         where = ("--where", search.where) if search.where else ()
         hits = [json.loads(line) for line in samespace("search", *search.parts, *where, "--json").stdout.splitlines()]
-        first = hits[0] if hits else {"path": "nothing", "locator": {}, "place": ""}
+        first = hits[0] if hits else {"path": "nothing", "place": "", "match": ""}
         name, place = Path(first["path"]).name, first["place"]
         names = [Path(h["path"]).name for h in hits if h["confident"]]
         good = name == search.right and search.place in place and search.not_found not in names[:1]
         wrong += not good
         ask = typed(search)
-        print(f"{'✓' if good else '✗'} {search.shows:<26}{ask[:50]:<52}{name:<26}{place}")
+        print(f"{'✓' if good else '✗'} {search.shows:<26}{pad(ask, 52)}{pad(name, 22)}{place:<16}{first['match']}")
     print(
         "\nTry next:\n"
         f'  .venv/bin/samespace search "who pays for the roof" --index {os.path.relpath(INDEX)}\n'

@@ -6,7 +6,7 @@ writing), and half of what unrelated questions usually give the item is taken of
 hubs). Then it is held against the *null*: the best such score that each of some 120 unrelated questions in many
 languages reaches in this very collection. z = (score - level - bias - location) / scale of that null.
 
-- confident: z >= 2.9. An unrelated query's best hit gets there about once in fifty.
+- confident: z >= 3. An unrelated query's best hit gets there about once in fifty.
 - percentile: share of random pairs (unrelated question, item) that score lower, both counted from the query's level.
 
 The null is of the same sort as the query: a sum is held against sums of unrelated questions with the same weights, a
@@ -36,7 +36,7 @@ from samespace.space import Space, Vectors, similarity
 __all__ = ["CONFIDENT", "STRONG", "Background", "Levels", "Match", "Null", "word"]
 
 Match = Literal["strong", "likely", "weak"]
-CONFIDENT, STRONG = 2.9, 4.0  # in z; docs/search.md has what they were chosen by
+CONFIDENT, STRONG = 3.0, 4.5  # in z; docs/search.md has what they were chosen by
 _HUB = 0.5  # share taken off of what unrelated queries give an item
 _PRIOR = 3.0  # writings with few background queries lean on all of them by this many
 _GRID = 513  # quantiles kept of the random pairs
@@ -203,13 +203,13 @@ def word(z: float) -> Match:
 
 
 def _robust(best: np.ndarray) -> tuple[float, float]:
-    """Middle and spread that a few background queries which do fit the collection cannot move.
+    """Middle and spread that background queries which do fit the collection cannot move.
 
-    The spread is the larger of two that look at the lower part or the middle only, as for a normal distribution.
+    A folder with a recipe, a timetable and a bill fits many a generic question, and all of those stand in the upper
+    half. So the spread is read off the lower half alone: median less tenth, as for a normal distribution.
     """
-    tenth, quarter, middle, upper = np.quantile(best, [0.1, 0.25, 0.5, 0.75])
-    scale = max((upper - quarter) / 1.349, (middle - tenth) / 1.2816, 1e-6)
-    return float(middle), float(scale)
+    tenth, middle = np.quantile(best, [0.1, 0.5])
+    return float(middle), float(max((middle - tenth) / 1.2816, 1e-6))
 
 
 def _hubs(queries: Vectors, level: np.ndarray, names: np.ndarray) -> dict[str, tuple[Vectors, float]]:

@@ -105,7 +105,8 @@ class Hit:
     """One result.
 
     Attributes:
-        score: similarity in the Space (or fused rank score); compare within one answer only, never show as strength.
+        score: what the hits are ranked by: z of the match (calibrate.py), the fused rank score where words added
+            something, the similarity where nothing is calibrated. Compare within one answer only, never show it.
         percentile: share of random pairs of this (query modality, item modality, Space) that score lower, in [0, 1].
         confident: whether the match is better than an unrelated query would get from this collection.
         match: "strong" | "likely" | "weak": the word for people.
