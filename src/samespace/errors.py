@@ -73,7 +73,7 @@ class SpaceMismatchError(SamespaceError, ValueError):
     def __init__(self, got: str, needed: str) -> None:
         super().__init__(
             f"got vectors of space {got!r} where {needed!r} is needed\n"
-            "Encode with the model of that space, or translate them first: translator(vectors), Searcher(…, translators=[…])"
+            "Encode with the model of that space, or translate them first: translator(vectors)"
         )
         self.got, self.needed = got, needed
 
