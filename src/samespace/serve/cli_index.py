@@ -29,6 +29,9 @@ __all__ = ["index"]
 @click.option("--watch", is_flag=True, help="Stay, and follow changes until Ctrl-C.")
 @click.option("--no-ocr", is_flag=True, help="Don't read text in pictures and scanned pages.")
 @click.option("--no-speech", is_flag=True, help="Don't turn speech into text.")
+@click.option(
+    "--speech-weights", metavar="DIR", help="Folder of a CTranslate2 Whisper model: other languages, or better."
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Reading processes.")
 @click.option("--retry-failed", is_flag=True, help="Try again what could not be read, though nothing changed.")
 @click.option("--forget", is_flag=True, help="Forget what is known of folders that are missing or empty.")
@@ -54,7 +57,8 @@ def index(ctx: click.Context, /, folders: tuple[str, ...], uri: str, **flags: An
     line = Line(quiet=flags["quiet"])
     roots = resolve(folders, forget=flags["forget"])
     opened, encoder = open_or_create(uri, flags["model"])
-    options = Options(ocr=not flags["no_ocr"], speech=False if flags["no_speech"] else None)
+    speech = False if flags["no_speech"] else None
+    options = Options(ocr=not flags["no_ocr"], speech=speech, speech_weights=flags["speech_weights"])
     with _stoppable(flags["quiet"]) as (stop, received):
         run = _Runner(opened, encoder, roots, options, stop, line, flags)
         run.update(retry_failed=flags["retry_failed"])
