@@ -117,7 +117,7 @@ async def search(request: Request) -> Response:
     wanted = await _wanted(request, desk)
     begun = time.perf_counter()
     found = await desk.searches.run(lambda: desk.asker.search(wanted))
-    return _json(wire.hits(found, time.perf_counter() - begun))
+    return _json(wire.hits(found, time.perf_counter() - begun, wanted))
 
 
 @router.post("/v1/query-file")

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from samespace.errors import QueryError
 from samespace.index.protocol import Hit, Hits, Status
+from samespace.index.words import telling
 from samespace.items import Locator
 from samespace.read.protocol import Kind
 from samespace.serve.media import PLAYABLE
@@ -87,9 +88,11 @@ def _finite(data: Any) -> Any:
     return [_finite(value) for value in data] if isinstance(data, list | tuple) else data
 
 
-def hits(found: Hits, seconds: float) -> dict[str, Any]:
-    """An answer."""
+def hits(found: Hits, seconds: float, wanted: Search) -> dict[str, Any]:
+    """An answer. `words` are those of the question that tell one text from another, for marking."""
+    asked = " ".join(part.text for part in wanted.parts if part.text and part.weight > 0)
     return {
+        "words": telling(asked),
         "hits": [_hit(hit) for hit in found.hits],
         "confident": found.confident,
         "composed": found.composed,

@@ -53,7 +53,7 @@ async function search() {
   try {
     const answer = await api.search(states.query(state), mine.signal);
     if (mine.signal.aborted) return;
-    wanted = marker([state.words, ...state.parts.filter((p) => p.type === "text" && p.weight > 0).map((p) => p.value)]);
+    wanted = marker(answer.words);
     results.show(answer, state, wanted, { open, more: (h) => like(h, 1), less: (h) => like(h, -0.5), everywhere: () => go({ kinds: [] }) });
     at("live").textContent = results.summary(answer);
   } catch (error) {

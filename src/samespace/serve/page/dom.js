@@ -58,8 +58,7 @@ export function marked(text, wanted) {
 export function marker(texts) {
   const words = texts.join(" ").match(/[\p{L}\p{N}]+/gu) ?? [];
   const dense = /[\u0e00-\u0fff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]/u;
-  const long = words.filter((w) => dense.test(w) || w.length > 3 || /\p{N}/u.test(w)); // not "the", "and", "der"
-  const wanted = (long.length ? long : words.filter((w) => w.length > 1)).slice(0, 40);
+  const wanted = words.filter((w) => dense.test(w) || w.length > 1 || /\p{N}/u.test(w)).slice(0, 40);
   if (!wanted.length) return null;
   const spoken = wanted.map((w) => (dense.test(w) ? w : `(?<![\\p{L}\\p{N}])${w}(?![\\p{L}\\p{N}])`));
   return new RegExp(spoken.join("|"), "giu");
