@@ -10,6 +10,7 @@ from benchmarks.figure import Figure
 __all__ = ["figures"]
 
 PARTS = {
+    "start": "ground_files:start_figures",
     "cranfield": "ground_text:cranfield_figures",
     "sts": "ground_text:sts_figures",
     "doctor": "ground_text:doctor_figures",
