@@ -69,6 +69,8 @@ def open_picture(path: Path, mime: str, limits: Limits, side: int = 1600, page: 
     Raises:
         ReadError: unsupported, too_big, decode, or what opening raises.
     """
+    if mime in _RAW:
+        return _raw(path, limits)
     formats = _formats(mime)
     with open_regular(path) as file, decoding(limits):
         from PIL import Image
@@ -89,11 +91,20 @@ def open_picture(path: Path, mime: str, limits: Limits, side: int = 1600, page: 
         return Picture(upright_rgb(image), width, height, _frames(image), name, exif, words)
 
 
+def _raw(path: Path, limits: Limits) -> Picture:
+    from samespace.read.raw import developed
+
+    with open_regular(path), decoding(limits):
+        rgb, width, height = developed(path, limits)
+        return Picture(rgb, width, height, 1, "RAW", {}, {})
+
+
 @contextmanager
 def decoding(limits: Limits) -> Iterator[None]:
     """Turn all that Pillow and its decoders raise into ReadErrors, and keep their warnings to themselves."""
     from PIL import Image, UnidentifiedImageError
 
+    before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = limits.pixels  # some formats decode on opening, or hold pictures larger than they say
     try:
         with warnings.catch_warnings():
@@ -113,6 +124,8 @@ def decoding(limits: Limits) -> Iterator[None]:
         if isinstance(err, OSError) and err.errno is not None:
             raise as_read_error(err) from err
         raise _damaged(err) from err
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def upright_rgb(image: "Image") -> "Image":
@@ -154,15 +167,15 @@ def _eight_bit(image: "Image") -> "Image":
 
 def _formats(mime: str) -> tuple[str, ...]:
     """The formats to try. Raises ReadError for those that need something that is not here."""
-    if mime in _RAW:
-        raise ReadError("unsupported", "a raw photo", "Save it as JPEG, TIFF or AVIF beside the raw file")
     if mime not in _HEIC:
         return _FORMATS
     try:
         import pillow_heif
     except ImportError as err:
         raise ReadError(
-            "unsupported", "a HEIC picture needs the package 'pillow-heif'", "Install it: pip install 'samespace[heic]'"
+            "unsupported",
+            "a HEIC picture needs the package 'pillow-heif'",
+            "Install it: pip install 'samespace[heic]', then: samespace index --retry-failed",
         ) from err
     pillow_heif.register_heif_opener()
     return ("HEIF",)
