@@ -12,6 +12,8 @@ from samespace.read import whisper
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No package and no cache, but for what a test makes."""
     monkeypatch.setattr(whisper, "_PACKAGE", "a-package-that-is-not-installed")
+    monkeypatch.setattr(whisper, "_PARTS", ("a-half-that-is-not-installed",))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
@@ -78,4 +80,41 @@ def test_of_the_cache_the_largest_complete_model(tmp_path: Path):
 def test_without_the_extra_it_says_which(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(whisper, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'samespace\[speech\]'"):
+        whisper.find(None)
+
+
+def halves(place: Path, monkeypatch: pytest.MonkeyPatch, first: bytes, second: bytes) -> None:
+    """Install two packages that carry half a model each."""
+    for name, files in (
+        ("half_1", {"model.bin.part1": first}),
+        ("half_2", {"model.bin.part2": second, "config.json": b"{}", "tokenizer.json": b"{}"}),
+    ):
+        (place / name / "data").mkdir(parents=True)
+        for file, data in files.items():
+            (place / name / "data" / file).write_bytes(data)
+        info = place / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "RECORD").write_text("".join(f"{name}/data/{file},,\n" for file in files))
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.setattr(whisper, "_PARTS", ("half_1", "half_2"))
+    monkeypatch.setattr(whisper, "_PARTS_SHA256", hashlib.sha256(b"left and right").hexdigest())
+
+
+def test_two_halves_are_joined_once_and_come_before_the_english_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    halves(tmp_path / "site", monkeypatch, b"left and ", b"right")
+    carrier(tmp_path / "site2", monkeypatch, b"english")
+    found = whisper.find(None)
+    assert (found.folder / "model.bin").read_bytes() == b"left and right"
+    assert {p.name for p in found.folder.iterdir()} == {"model.bin", "config.json", "tokenizer.json"}
+    before = (found.folder / "model.bin").stat().st_mtime_ns
+    assert whisper.find(None) == found
+    assert (found.folder / "model.bin").stat().st_mtime_ns == before
+    (found.folder / "model.bin").write_bytes(b"left")  # cut short by a full disk, say
+    assert (whisper.find(None).folder / "model.bin").read_bytes() == b"left and right"
+
+
+def test_halves_that_do_not_make_the_model_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    halves(tmp_path / "site", monkeypatch, b"left and ", b"wrong")
+    with pytest.raises(WeightsHashError):
         whisper.find(None)
