@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo serve test check fast format bench clean
+.PHONY: help setup demo serve test check fast format bench crash fuzz clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -42,7 +42,15 @@ format: setup  ## put the code into shape
 	$(BIN)/ruff check --fix .
 
 bench: setup  ## every figure of benchmarks/RESULTS.md
+	$(PIP) install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks ground
+	$(BIN)/python -m benchmarks hard
+
+crash: setup  ## the crash matrix in its long form: kill -9, full disks, power cuts (about 30 minutes)
+	SAMESPACE_CRASH_ROUNDS=50 $(BIN)/python -m pytest -q tests/crash --timeout=3600
+
+fuzz: setup  ## ten minutes of fuzzing for each target (SECONDS=600)
+	$(BIN)/python -m tests.fuzz --seconds $${SECONDS:-600}
 
 clean:  ## remove what was made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/.index benchmarks/out

@@ -20,6 +20,9 @@ PACKAGES = (
     "lancedb",
     "rapidocr",
     "faster-whisper",
+    "faiss-cpu",
+    "hnswlib",
+    "ray",
 )
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
@@ -72,8 +75,8 @@ def machine() -> str:
     return f"{chip}, {os.cpu_count()} cores, Python {platform.python_version()}; " + ", ".join(found)
 
 
-def write_results(name: str, figures: list[Figure], command: str) -> None:
-    """Put the figures of one benchmark into RESULTS.md, in place of its old section."""
+def write_results(name: str, figures: list[Figure], command: str, *, partly: bool = False) -> None:
+    """Put the figures of one benchmark into RESULTS.md, in place of its old section; `partly`: of the same lines."""
     old = RESULTS.read_text() if RESULTS.exists() else "# Results\n\nWritten by `python -m benchmarks NAME --write`.\n"
     sections = old.split("\n## ")
     kept = [sections[0].rstrip()] + [s.rstrip() for s in sections[1:] if not s.startswith(name + "\n")]
@@ -82,11 +85,24 @@ def write_results(name: str, figures: list[Figure], command: str) -> None:
         f"{f.notes} |"
         for f in figures
     ]
+    if partly:
+        rows = _merged(_rows_of(name, sections), rows)
     section = (
         f"{name}\n\n`{command}`, {datetime.now(UTC):%Y-%m-%d}, {machine()}\n\n"
         "| figure | value | peer | bar | holds | n | notes |\n|---|---|---|---|---|---|---|\n" + "\n".join(rows)
     )
     RESULTS.write_text("\n\n## ".join([*kept, section]) + "\n")
+
+
+def _rows_of(name: str, sections: list[str]) -> list[str]:
+    old = next((s for s in sections[1:] if s.startswith(name + "\n")), "")
+    return [line for line in old.splitlines() if line.startswith("| ")][1:]
+
+
+def _merged(old: list[str], new: list[str]) -> list[str]:
+    """New lines in the place of old ones of the same figure; those that are new to it at the end."""
+    fresh = {row.split(" | ")[0]: row for row in new}
+    return [fresh.pop(row.split(" | ")[0], row) for row in old] + list(fresh.values())
 
 
 def _number(value: float | None) -> str:
