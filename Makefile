@@ -49,8 +49,8 @@ bench: setup  ## every figure of benchmarks/RESULTS.md
 crash: setup  ## the crash matrix in its long form: kill -9, full disks, power cuts (about 30 minutes)
 	SAMESPACE_CRASH_ROUNDS=50 $(BIN)/python -m pytest -q tests/crash --timeout=3600
 
-fuzz: setup  ## ten minutes of fuzzing for each target (SECONDS=600)
-	$(BIN)/python -m tests.fuzz --seconds $${SECONDS:-600}
+fuzz: setup  ## ten minutes of fuzzing for each target (FUZZ_SECONDS=600)
+	$(BIN)/python -m tests.fuzz --seconds $${FUZZ_SECONDS:-600}
 
 clean:  ## remove what was made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis examples/.index benchmarks/out
