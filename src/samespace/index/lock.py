@@ -17,7 +17,7 @@ from pathlib import Path
 
 from samespace.errors import IndexLockedError, StoreError
 
-__all__ = ["NAME", "hold"]
+__all__ = ["NAME", "hold", "owner"]
 
 NAME = "writer.lock"
 _PAUSE = 0.05  # seconds between two tries
@@ -49,7 +49,7 @@ def hold(folder: Path, *, wait: float = 0.0) -> Iterator[bool]:
         _take(handle, folder, time.monotonic() + wait)
         in_order = not os.pread(handle, 1, 0)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, _owner().encode(), 0)
+        os.pwrite(handle, owner().encode(), 0)
         yield in_order
         os.ftruncate(handle, 0)
     finally:
@@ -68,6 +68,7 @@ def _take(handle: int, folder: Path, until: float) -> None:
         time.sleep(min(_PAUSE, max(0.0, until - time.monotonic())))
 
 
-def _owner() -> str:
+def owner() -> str:
+    """This process, as a message names it."""
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     return f"process {os.getpid()} on {socket.gethostname()}, since {now}"
