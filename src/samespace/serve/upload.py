@@ -3,13 +3,12 @@
 Bytes go to a folder that only this user can open, under the hash of what they are; a worker process reads them there,
 the server never looks inside. They go after their time, when there are too many, and at the end.
 
-Knows nothing of searching or of HTTP. Imports the standard library only.
+Knows nothing of searching or of HTTP. Imports the standard library and leftover.
 """
 
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import threading
 import time
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samespace.errors import QueryError
+from samespace.read.leftover import Folder, sweep
 
 __all__ = ["QueryFile", "QueryFiles"]
 
@@ -42,7 +42,9 @@ class QueryFiles:
     """
 
     def __init__(self, lifetime: float = 600.0, most: int = 64, clock: Callable[[], float] = time.monotonic) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="samespace-query-"))  # mode 0700
+        sweep()
+        self._own = Folder("query")
+        self.folder = self._own.path
         self.lifetime, self.most, self._clock = lifetime, most, clock
         self._lock = threading.Lock()
         self._used: dict[str, tuple[float, QueryFile]] = {}  # in the order of last use
@@ -98,7 +100,7 @@ class QueryFiles:
         """Remove all of it."""
         with self._lock:
             self._used.clear()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._own.remove()
 
 
 def _suffix(name: str) -> str:
