@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-__all__ = ["Audio", "Blob", "Document", "Image", "Item", "Locator", "Mixed", "Modality", "Text", "Video"]
+__all__ = ["Audio", "Blob", "Document", "Image", "Item", "Locator", "Mixed", "Modality", "Text", "Video", "weight"]
 
 Modality = Literal["text", "image", "audio", "video", "document", "mixed"]
 
@@ -168,6 +168,21 @@ class Mixed:
 
 
 Item = Text | Image | Audio | Video | Document | Mixed
+
+
+def weight(item: Item) -> int:
+    """About how many bytes an Item holds in memory; what is in a file and not read yet does not count.
+
+    >>> weight(Text("harbour"))
+    7
+    """
+    if isinstance(item, Text):
+        return len(item.text)
+    if isinstance(item, Mixed):
+        return sum(weight(part) for part in item.parts)
+    if isinstance(item, Document):
+        return len(item.picture.data or b"") + len(item.text)
+    return len(item.blob.data or b"")
 
 
 def _hash(*parts: bytes) -> str:

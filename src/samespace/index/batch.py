@@ -1,7 +1,8 @@
 """Passages on their way into an Index: gathered, encoded, committed; each vector stays with its own digest.
 
 A Passage that the encoder cannot take in marks its own file and no other. What is already there by its digest is not
-encoded again. A file's row is written with or after the last of its items.
+encoded again. A file's row is written with or after the last of its items. While one batch is written the next is
+gathered and encoded (commit.py); a file counts, and its Task is told, when it is on the disk.
 
 Knows nothing of files' bytes or of reading. Letters: n passages of a batch.
 """
@@ -9,18 +10,23 @@ Knows nothing of files' bytes or of reading. Letters: n passages of a batch.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 from samespace.encode.protocol import Encoder
 from samespace.errors import ReadError, SamespaceError, VectorError
+from samespace.index.commit import Committer, Load
 from samespace.index.progress import Counts
 from samespace.index.protocol import FileRow, ItemRow, Writer
-from samespace.items import Item
+from samespace.items import Item, weight
 from samespace.space import Vectors
 
 __all__ = ["Batch", "Task"]
 
-_MOST = 256  # passages a commit
+_MOST = 1024  # passages a commit
 _FEWEST = 16
+_FILES = 1024  # files a commit
+_BYTES = 32 << 20  # of pictures, sounds and words a commit: they stand in memory
 _SECONDS = 10.0  # a commit at least this often
 _ENCODING = 5.0  # seconds of encoding a batch aims for
 _BROKEN_AT = 4  # so many failures without a success, and it is the encoder that is broken
@@ -45,7 +51,7 @@ class Task:
 
 @dataclass
 class Batch:
-    """What waits for the next commit."""
+    """What waits for the next commit. For use by one thread; `close` it before the writer's lock goes."""
 
     writer: Writer
     encoder: Encoder
@@ -54,35 +60,68 @@ class Batch:
     finished: list[Task] = field(default_factory=list)
     target: int = _FEWEST * 2
     since: float = field(default_factory=time.monotonic)
+    _bytes: int = 0
+    _committer: Committer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._committer = Committer(self.writer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._committer.close()
 
     def add(self, row: ItemRow, item: Item | None, task: Task) -> None:
         """Take a passage; None as item: it is found by words only."""
         self.items.append((row, item, task))
+        self._bytes += len(row.text) if item is None else weight(item)
 
     def finish(self, task: Task) -> None:
         """A file has no more passages."""
         self.finished.append(task)
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything was taken that is not settled yet."""
+        return bool(self.items or self.finished or self._committer.busy)
+
     def full(self) -> bool:
         """Whether it is time to commit."""
         waited = time.monotonic() - self.since > _SECONDS
-        many = len(self.items) >= self.target or len(self.finished) >= 4 * _MOST
+        many = len(self.items) >= self.target or len(self.finished) >= _FILES or self._bytes >= _BYTES
         return many or (waited and bool(self.items or self.finished))
 
-    def flush(self) -> None:
-        """Encode what is new and commit everything: all of it is kept when this returns."""
+    def send(self) -> None:
+        """Encode what is new and have everything committed: it is kept when it is settled."""
         vectors, digests = self._encode()
+        self.settle(wait=True)
         good = [(row, task) for row, _, task in self.items if task.failed is None]
         keep = {row.digest for row, _ in good}
         at = [i for i, digest in enumerate(digests) if digest in keep]
-        rows = [task.row(task) for task in self.finished]
-        if rows or good:
-            self.writer.commit(rows, [row for row, _ in good], [digests[i] for i in at], vectors[at])
-        self.counts.passages += len(at)
-        settled, self.items, self.finished = self.finished, [], []
+        finished, rows = self.finished, [task.row(task) for task in self.finished]
+        self.items, self.finished, self._bytes = [], [], 0
         self.since = time.monotonic()
-        for task, row in zip(settled, rows, strict=True):
-            task.settle(task, row)
+
+        def settle() -> None:
+            self.counts.passages += len(at)
+            for task, row in zip(finished, rows, strict=True):
+                task.settle(task, row)
+
+        self._committer.give(Load(rows, [row for row, _ in good], [digests[i] for i in at], vectors[at], settle))
+
+    def settle(self, *, wait: bool = False) -> None:
+        """Tell the tasks whose commit is through; with `wait`, of all that was sent. Raises what the store raised."""
+        load = self._committer.taken(wait=wait)
+        if load is not None:
+            load.settle()
+
+    def flush(self) -> None:
+        """Send everything: all of it is kept when this returns."""
+        self.send()
+        self.settle(wait=True)
 
     def _encode(self) -> tuple[Vectors, list[str]]:
         """Vectors of what has none yet, with their digests in the same order; failures go to their tasks."""
@@ -92,7 +131,8 @@ class Batch:
             if item is not None and task.failed is None:
                 first.setdefault(row.digest, item)
                 owners.setdefault(row.digest, []).append(task)
-        digests = self.writer.missing(list(first))
+        written = self._committer.digests
+        digests = [d for d in self.writer.missing(list(first)) if d not in written]
         began = time.monotonic()
         done = encode_each(self.encoder, [first[d] for d in digests])
         if digests:

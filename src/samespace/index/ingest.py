@@ -1,13 +1,12 @@
 """Ingest: folders into an Index. Scan, read, encode and commit as one pipeline.
 
-Reading goes on in worker processes while the encoder works; a bounded queue stands between them. What is committed is
-kept whatever happens next, and the next run goes on from there.
+Reading goes on in worker processes while the encoder works, and one batch is committed while the next is encoded;
+bounded queues stand between. What is committed is kept whatever happens next, and the next run goes on from there.
 
 Knows nothing of any model or format. Imports the reader pool.
 """
 
 import os
-import queue
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import Protocol
 from samespace.encode.protocol import Encoder
 from samespace.errors import SpaceMismatchError
 from samespace.index.batch import Batch
+from samespace.index.channel import Channel
 from samespace.index.intake import Intake
 from samespace.index.plan import Planner, Read, Step
 from samespace.index.previews import Previews
@@ -25,12 +25,14 @@ from samespace.index.progress import Counts, Meter, Progress
 from samespace.index.protocol import Index
 from samespace.index.scan import Found, resolve
 from samespace.index.survey import survey
+from samespace.items import weight
 from samespace.read.pool import ReaderPool
-from samespace.read.protocol import Event, Options
+from samespace.read.protocol import Done, Event, Options, Some
 
 __all__ = ["Counts", "Progress", "Target", "ingest"]
 
-_QUEUE = 64  # events between reading and encoding
+_AHEAD = 4096  # steps and events between reading and encoding: the next batch is there when one is encoded
+_AHEAD_BYTES = 32 << 20
 _TICK = 0.2  # seconds between looks at the stop event
 
 
@@ -81,9 +83,8 @@ def ingest(
     stop = stop or threading.Event()
     counts = Counts()
     meter = Meter(counts, progress)
-    with index.writer(wait=wait) as writer:
+    with index.writer(wait=wait) as writer, Batch(writer, encoder, counts) as batch:
         planner = Planner(writer.files(), made, retry_failed=retry_failed)
-        batch = Batch(writer, encoder, counts)
         intake = Intake(batch, planner, index.previews, counts, meter)
         meter.begin("scan")
         found = survey(
@@ -94,7 +95,7 @@ def ingest(
         meter.begin("read", len(found.work) + len(found.blind), sum(f.size for f in found.work))
         if found.work:
             _Pipe(intake, batch, planner, meter, stop).run(found.work, ReaderPool(made, workers))
-        while batch.finished or batch.items:  # a file that is settled may let its copies go
+        while batch.busy:  # a file that is settled may let its copies go
             batch.flush()
         counts.stopped = stop.is_set()
         if not counts.stopped:
@@ -123,7 +124,7 @@ class _Pipe:
     def __init__(self, intake: Intake, batch: Batch, planner: Planner, meter: Meter, stop: threading.Event) -> None:
         self._intake, self._batch, self._planner, self._meter, self._stop = intake, batch, planner, meter, stop
         self._over = threading.Event()
-        self._queue: queue.Queue[Step | Event | _End] = queue.Queue(_QUEUE)
+        self._channel: Channel[Step | Event | _End] = Channel(_AHEAD, _AHEAD_BYTES)
 
     def run(self, work: Sequence[Found], pool: ReaderPool) -> None:
         """All of the work, or as much as is done when it is stopped."""
@@ -134,6 +135,7 @@ class _Pipe:
                 self._drain()
             finally:
                 self._over.set()
+                self._channel.close()
                 pool.close()
                 thread.join()
 
@@ -142,47 +144,47 @@ class _Pipe:
         end = _End()
         try:
             for event in pool.read(self._paths(work)):
-                self._put(event)
+                self._channel.put(event, _weight(event))
         except InterruptedError:
             pass
         except BaseException as err:
             end = _End(err)
-        self._put(end)
+        self._channel.put(end)
 
     def _paths(self, work: Sequence[Found]) -> Iterator[Path]:
         for found in work:
             if self._stopped():
                 return
             step = self._planner.step(found, self._stopped)
-            self._put(step)
+            self._channel.put(step)
             if isinstance(step, Read) and not step.copy:
                 yield found.path
-
-    def _put(self, message: Step | Event | _End) -> None:
-        while not self._over.is_set():
-            try:
-                return self._queue.put(message, timeout=_TICK)
-            except queue.Full:
-                continue
 
     def _drain(self) -> None:
         """Take what comes until its end or a stop."""
         while not self._stop.is_set():
-            try:
-                message = self._queue.get(timeout=_TICK)
-            except queue.Empty:
+            message = self._channel.get(_TICK)
+            if isinstance(message, _End):
+                if message.error:
+                    raise message.error
+                return
+            if message is None:
                 self._meter.look()
             else:
-                if isinstance(message, _End):
-                    if message.error:
-                        raise message.error
-                    return
                 self._intake.take(message)
             if self._batch.full():
-                self._batch.flush()
+                self._batch.send()
+            self._batch.settle()
 
     def _stopped(self) -> bool:
         return self._over.is_set() or self._stop.is_set()
+
+
+def _weight(event: Event) -> int:
+    """About how many bytes an event holds."""
+    if isinstance(event, Some):
+        return sum(weight(passage.item) + len(passage.preview or b"") for passage in event.passages)
+    return len(event.facts.preview or b"") if isinstance(event, Done) else 0
 
 
 def _own(index: object) -> Path | None:

@@ -11,6 +11,7 @@ from collections.abc import Container
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 
 from samespace.index.durable import fsync
 
@@ -30,6 +31,7 @@ class Previews:
         self.folder = folder
         self._memory: dict[str, bytes] = {}
         self._touched: set[Path] = set()
+        self._turn = Lock()  # one thread puts while another syncs
 
     def put(self, data: bytes) -> str:
         """Keep a picture and return its key. Its bytes are on the disk; its name is after `sync`."""
@@ -40,7 +42,8 @@ class Previews:
         elif not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, data)
-            self._touched.update((path.parent, path.parent.parent, path.parent.parent.parent))
+            with self._turn:
+                self._touched.update((path.parent, path.parent.parent, path.parent.parent.parent))
         return key
 
     def get(self, key: str) -> bytes | None:
@@ -62,9 +65,10 @@ class Previews:
 
     def sync(self) -> None:
         """Put the names of all new pictures on the disk."""
-        for folder in sorted(self._touched, reverse=True):  # the inner ones first
+        with self._turn:
+            touched, self._touched = self._touched, set()
+        for folder in sorted(touched, reverse=True):  # the inner ones first
             fsync(str(folder))
-        self._touched.clear()
 
     def keep(self, keys: Container[str]) -> int:
         """Delete all others, and what a killed `put` left behind. Returns how many went."""
