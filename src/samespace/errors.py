@@ -12,6 +12,7 @@ Line 1 of a message is the fact with its values, line 2 the mend, ready to paste
       - WeightsNotFoundError                 they are nowhere: how to get them
       - WeightsHashError                     they are not the file they should be
     + ReadError               (ValueError)   one file cannot be read: its class and reason
+    + ReaderStartError        (RuntimeError) no file can be read: the processes that read cannot start
     + QueryError              (ValueError)   a query or filter that makes no sense
     + StoreError              (OSError)      an index that cannot be used
       - IndexNotFoundError                   there is none here
@@ -36,6 +37,7 @@ __all__ = [
     "MissingExtraError",
     "QueryError",
     "ReadError",
+    "ReaderStartError",
     "RecipeError",
     "SamespaceError",
     "ServeError",
@@ -148,6 +150,18 @@ class ReadError(SamespaceError, ValueError):
     def __reduce__(self) -> tuple[type["ReadError"], tuple[FailureClass, str, str]]:
         """Survive the pipe from a worker process."""
         return type(self), (self.failure, self.reason, self.mend)
+
+
+class ReaderStartError(SamespaceError, RuntimeError):
+    """The processes that read files cannot be started, so no file can be read."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"a reader process cannot start: {why}\n"
+            "Look at memory, processes and space for temporary files; if they are there, mend the installation: "
+            "pip install --force-reinstall 'samespace[read]'"
+        )
+        self.why = why
 
 
 class QueryError(SamespaceError, ValueError):

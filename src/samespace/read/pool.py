@@ -18,10 +18,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from samespace.errors import ReadError
+from samespace.errors import ReadError, ReaderStartError
 from samespace.items import Locator
+from samespace.read.leftover import sweep
+from samespace.read.one import out_of_memory
 from samespace.read.process import NONSENSE, READY, Process, WorkerLost
-from samespace.read.protocol import Done, Event, Failed, Options, Some
+from samespace.read.protocol import Done, Event, Failed, Longer, Options, Some
 from samespace.read.wire import Job
 
 __all__ = ["ReaderPool"]
@@ -29,6 +31,7 @@ __all__ = ["ReaderPool"]
 _TICK = 0.5  # seconds between looks at the clock
 _SECONDS_TO_START = 60.0  # for a machine that is busy
 _CLOSED = "this ReaderPool is closed\nUse it inside its with block"
+_STILLBORN = 3  # workers in a row that die before they are ready: then no file is to blame
 _FILES_PER_WORKER = 2000  # then a fresh one: what a library leaked goes with it
 
 
@@ -39,7 +42,7 @@ class _Task:
     path: Path
     process: Process
     deadline: float  # by time.monotonic()
-    told: bool = False  # passages of it went out
+    told: int = 0  # passages of it that went out
 
 
 class ReaderPool:
@@ -54,10 +57,13 @@ class ReaderPool:
         """
         if workers < 1:
             raise ValueError(f"workers is {workers}, it must be at least 1")
+        sweep()
         self.options, self.workers = options, workers
         self._free: list[Process] = []
         self._all: set[Process] = set()
         self._starting = 0
+        self._stillborn = 0
+        self._suspects: set[Path] = set()  # that a worker died at which had read others: they get a fresh one
         self._change = threading.Condition()
         self._closed = False
 
@@ -145,7 +151,7 @@ class ReaderPool:
         while made == READY:
             patience = self.options.limits.wall_seconds + (0 if process.ready else _SECONDS_TO_START)
             if not process.connection.poll(patience):
-                raise self._timeout()
+                raise _timeout(process)
             made = process.answer()
         if not isinstance(made, (bytes, ReadError)):
             raise WorkerLost(NONSENSE)
@@ -153,10 +159,14 @@ class ReaderPool:
 
     def _begin(self, tasks: dict[int, _Task], path: Path, process: Process, queue: deque[Path]) -> None:
         """Hand a file to a worker."""
+        if path in self._suspects and process.files:
+            self._drop(process, kill=False)
+            queue.append(path)  # the next worker is a fresh one, or this is done again
+            return
         try:
             process.ask(Job(os.fsencode(path)))
-        except WorkerLost:  # it died while idle, which is not this file's fault
-            self._drop(process)
+        except WorkerLost as lost:  # it died while idle, which is not this file's fault
+            self._lose(process, lost)
             queue.append(path)
             return
         except BaseException:
@@ -178,36 +188,66 @@ class ReaderPool:
         for key, task in list(tasks.items()):
             if now > task.deadline and not task.process.connection.poll():
                 self._drop(tasks.pop(key).process)
-                yield _failed(task.path, self._timeout())
+                self._suspects.discard(task.path)
+                yield _failed(task.path, _timeout(task.process))
 
     def _event(self, key: int, tasks: dict[int, _Task], queue: deque[Path]) -> Event | None:
         """The next event of a file whose worker has something to say; None if that is nothing to hand on."""
         task = tasks[key]
         try:
-            event = task.process.answer()
-            if event == READY:
-                task.deadline = time.monotonic() + self.options.limits.wall_seconds
-                return None
-            if not isinstance(event, (Some, Done, Failed)):
-                raise WorkerLost(NONSENSE)
+            event = self._heard(task)
         except WorkerLost as lost:
-            self._drop(tasks.pop(key).process)
+            self._lose(tasks.pop(key).process, lost)
             if self._closed:
                 raise RuntimeError(_CLOSED) from None
-            if task.process.files > 1 and not task.told and lost.failure.failure == "crashed":
-                queue.append(task.path)  # an earlier file may have broken that worker: try again in another
+            if not task.process.ready or (lost.failure.failure == "crashed" and _may_be_anothers(task)):
+                self._again(task, queue)
                 return None
-            return _failed(task.path, lost.failure)
-        task.told = True
-        if not isinstance(event, Some):
-            self._give(tasks.pop(key).process)
+            event = _failed(task.path, lost.failure)
+        else:
+            if event is None or isinstance(event, Some):
+                return event
+            tasks.pop(key)
+            if not out_of_memory(event):
+                self._give(task.process)
+            else:
+                self._drop(task.process, kill=False)  # it ends by itself
+                if _may_be_anothers(task):
+                    self._again(task, queue)
+                    return None
+        self._suspects.discard(task.path)
+        return event
+
+    def _again(self, task: _Task, queue: deque[Path]) -> None:
+        """Have a file read once more, in a fresh worker."""
+        self._suspects.add(task.path)
+        queue.append(task.path)
+
+    def _heard(self, task: _Task) -> Event | None:
+        """What a worker says about its file; None if that is between it and us. Raises WorkerLost."""
+        process, was_ready = task.process, task.process.ready
+        event: object = process.answer()
+        if event == READY and not was_ready:
+            self._stillborn = 0
+            task.deadline = time.monotonic() + process.limits.wall_seconds
+            return None
+        if isinstance(event, Longer):
+            task.deadline += process.lengthen(event.seconds, task.path)
+            return None
+        if not isinstance(event, (Some, Done, Failed)):
+            raise WorkerLost(NONSENSE)
+        task.told += len(event.passages) if isinstance(event, Some) else 0
+        if task.told > self.options.limits.passages:  # it was to stop by itself before
+            raise WorkerLost(NONSENSE)
         return replace(event, path=task.path)
 
-    def _timeout(self) -> ReadError:
-        seconds = self.options.limits.wall_seconds
-        return ReadError(
-            "timeout", f"not read after {seconds:g} seconds", "Raise the limit of wall_seconds, or ignore it"
-        )
+    def _lose(self, process: Process, lost: WorkerLost) -> None:
+        """Let go of a worker that died. Raises ReaderStartError if none so much as starts."""
+        self._drop(process)
+        if not process.ready and not self._closed:
+            self._stillborn += 1
+            if self._stillborn >= _STILLBORN:
+                raise ReaderStartError(lost.failure.reason)
 
     def _take(self, *, block: bool) -> Process | None:
         """A worker to use, started if there may be one more; None if all are busy and we shall not wait."""
@@ -249,6 +289,16 @@ class ReaderPool:
             self._all.discard(process)
             self._change.notify()
         process.close(kill=kill)
+
+
+def _may_be_anothers(task: _Task) -> bool:
+    """Whether an earlier file may have broken a file's worker: then the file is tried again in a fresh one."""
+    return task.process.files > 1 and not task.told
+
+
+def _timeout(process: Process) -> ReadError:
+    seconds = process.limits.wall_seconds
+    return ReadError("timeout", f"not read after {seconds:g} seconds", "Raise the limit of wall_seconds, or ignore it")
 
 
 def _failed(path: Path, err: ReadError) -> Failed:

@@ -6,19 +6,20 @@ Knows nothing of formats. Imports wire and the standard library.
 import contextlib
 import json
 import os
-import shutil
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from samespace.errors import ReadError, SamespaceError
+from samespace.errors import ReadError, ReaderStartError, SamespaceError
 from samespace.read import wire
+from samespace.read.leftover import Folder
 from samespace.read.protocol import Options
 from samespace.read.wire import Job
 from samespace.read.worker import READY
@@ -27,9 +28,8 @@ __all__ = ["NONSENSE", "READY", "Process", "WorkerLost"]
 
 _START = "import sys, json; sys.path[:] = json.loads(sys.argv[4]); from samespace.read.worker import main; " \
     "main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"  # fmt: skip
-_PREFIX = "samespace-read-"
 _SECONDS_TO_END = 2.0
-_SECONDS_MID_MESSAGE = 30  # a worker that begins a message and does not go on has been taken over
+_SECONDS_MID_MESSAGE = 30  # a worker that begins a message and does not end it has been taken over
 NONSENSE = ReadError("crashed", "its reader answered nonsense", "It is damaged or hostile: leave it out")
 
 
@@ -42,7 +42,13 @@ class WorkerLost(SamespaceError):
 
 
 class Process:
-    """One worker process. Not for use by two threads at once."""
+    """One worker process. Not for use by two threads at once.
+
+    Attributes:
+        files: how many it was asked to read.
+        ready: it has answered once.
+        limits: of the file at hand.
+    """
 
     def __init__(self, options: Options, siblings: int = 1) -> None:
         """Start it; it is ready when the first answer can be sent.
@@ -50,25 +56,30 @@ class Process:
         Args:
             options: for all files it will read.
             siblings: how many workers share the machine, itself included.
+
+        Raises:
+            ReaderStartError: the system does not let it.
         """
         self.files = 0
         self.ready = False
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-        ours, theirs = socket.socketpair()
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _SECONDS_MID_MESSAGE, 0))
-        life_read, self._life = os.pipe()
+        self._options, self.limits = options, options.limits
+        self._received = 0
         try:
-            self._process = self._start(theirs.fileno(), life_read, siblings)
-        except BaseException:
-            ours.close()
-            os.close(self._life)
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
-        finally:
-            theirs.close()
-            os.close(life_read)
+            with contextlib.ExitStack() as failed, contextlib.ExitStack() as anyway:
+                self._own = Folder("read")
+                failed.callback(self._own.remove)
+                self._folder = self._own.path
+                ours, theirs = socket.socketpair()
+                failed.callback(ours.close)
+                anyway.callback(theirs.close)
+                life_read, self._life = os.pipe()
+                failed.callback(os.close, self._life)
+                anyway.callback(os.close, life_read)
+                self._process = self._start(theirs.fileno(), life_read, siblings)
+                failed.pop_all()
+        except OSError as err:
+            raise ReaderStartError(str(err)) from err
         self.connection = Connection(ours.detach())
-        self._options = options
         self._tell(wire.pack(options))
 
     def _start(self, handle: int, life: int, siblings: int) -> subprocess.Popen[bytes]:
@@ -95,20 +106,53 @@ class Process:
     def ask(self, job: Job) -> None:
         """Give it a job. Raises WorkerLost if it is dead."""
         self.files += 1
+        self.limits, self._received = self._options.limits, 0
         self._tell(wire.pack(job))
+
+    def lengthen(self, seconds: float, path: Path) -> float:
+        """Allow the file at hand more time, as a recording of so many seconds; by how much. Counts once a file."""
+        before = self.limits.wall_seconds
+        with contextlib.suppress(OSError):
+            self.limits = self._options.limits.lasting(seconds, path.stat().st_size)
+        return max(0.0, self.limits.wall_seconds - before)
 
     def answer(self) -> Any:
         """Its next message, waited for; the first of all is READY. Raises WorkerLost if it dies instead."""
         try:
-            data = self.connection.recv_bytes(wire.LONGEST)
+            data = self._receive()
         except (EOFError, OSError) as err:
-            raise self._lost(silent=isinstance(err, BlockingIOError)) from err
+            raise self._lost(silent=isinstance(err, TimeoutError)) from err
+        self._received += len(data)
+        if self._received > self.limits.output_bytes + wire.LONGEST:  # it was to stop by itself before
+            raise WorkerLost(NONSENSE)
         try:
             message = wire.unpack(data)
         except Exception as err:  # what a hostile message raises is its choice
             raise WorkerLost(NONSENSE) from err
         self.ready = True
         return message
+
+    def _receive(self) -> bytes:
+        """The bytes of a message, as a Connection sends it; once begun, all of them in time, however they drip."""
+        self.connection.poll(None)
+        ends = time.monotonic() + _SECONDS_MID_MESSAGE
+        (length,) = struct.unpack("!i", self._exactly(4, ends))
+        if not 0 <= length <= wire.LONGEST:
+            raise WorkerLost(NONSENSE)
+        return self._exactly(length, ends)
+
+    def _exactly(self, count: int, ends: float) -> bytes:
+        handle, data, at = self.connection.fileno(), bytearray(count), 0
+        poller = select.poll()
+        poller.register(handle, select.POLLIN)
+        while at < count:
+            if not poller.poll(max(0.0, ends - time.monotonic()) * 1000):
+                raise TimeoutError
+            got = os.readv(handle, [memoryview(data)[at:]])
+            if not got:
+                raise EOFError
+            at += got
+        return bytes(data)
 
     def _tell(self, data: bytes) -> None:
         try:
@@ -124,9 +168,9 @@ class Process:
         code = self._process.poll()
         last = self._last_words()
         if not self.ready and code is not None and code > 0:
-            raise RuntimeError(f"a reader process cannot start: {last or f'exit status {code}'}\nMend the installation")
+            raise ReaderStartError(last or f"exit status {code}")
         if code == -signal.SIGXCPU:
-            seconds = self._options.limits.cpu_seconds
+            seconds = self.limits.cpu_seconds
             return WorkerLost(
                 ReadError("timeout", f"not read after {seconds} seconds of CPU time", "Raise the limit of cpu_seconds")
             )
@@ -167,7 +211,7 @@ class Process:
             self._process.wait()
         finally:
             os.close(self._life)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._own.remove()
 
 
 def _signal_name(number: int) -> str:

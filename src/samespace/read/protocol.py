@@ -5,20 +5,36 @@ so that a long file never stands in memory whole, and Facts once.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from samespace.errors import FailureClass
 from samespace.items import Item, Modality
 
-__all__ = ["Done", "Event", "Facts", "Failed", "Kind", "Limits", "Options", "Origin", "Passage", "Reader", "Some"]
+__all__ = [
+    "Done",
+    "Event",
+    "Facts",
+    "Failed",
+    "Kind",
+    "Limits",
+    "Longer",
+    "Options",
+    "Origin",
+    "Passage",
+    "Reader",
+    "Some",
+]
 
 Kind = Literal["text", "page", "image", "audio", "video", "other"]
 """What a person finds: a passage of text, a page, a picture, a place in a recording or a film, a bare file."""
 
 Origin = Literal["body", "ocr", "speech", "pixels", "sound", "name"]
 """How it is known: its own words, words read in a picture, words heard, its look, its sound, its name only."""
+
+
+_LEAST_RATE = 400  # bytes a second: no recording in use has fewer
 
 
 @dataclass(frozen=True)
@@ -71,13 +87,32 @@ class Limits:
 
     wall_seconds: float = 300.0
     cpu_seconds: int = 240
+    wall_per_second: float = 2.0  # more wall time for each second of sound or film
+    cpu_per_second: float = 1.0  # more CPU time for each second of sound or film
     memory_bytes: int = 4 << 30  # address space of a worker
     file_bytes: int = 2 << 30
     pixels: int = 100_000_000
     pages: int = 5_000
+    frames: int = 250_000  # of an animated picture that are counted, of a film that are decoded
     seconds: float = 6 * 3600.0  # of sound or film
     characters: int = 20_000_000
     unpacked_bytes: int = 512 << 20  # of an archive-like file (DOCX, EPUB, ODF)
+    nesting: int = 200  # levels within one another, of JSON and of mails; archives in archives are not opened
+    passages: int = 200_000
+    output_bytes: int = 512 << 20  # of all messages about one file
+    open_files: int = 256
+    written_bytes: int = 64 << 20  # of one temporary file
+
+    def lasting(self, seconds: float, size: int) -> "Limits":
+        """The limits of a recording: more time, the longer it lasts.
+
+        Args:
+            seconds: how long it says it lasts; not believed beyond the limit, nor beyond what its bytes can hold.
+            size: bytes of the file.
+        """
+        believed = max(0.0, min(seconds, self.seconds, size / _LEAST_RATE))
+        wall = self.wall_seconds + self.wall_per_second * believed
+        return replace(self, wall_seconds=wall, cpu_seconds=int(self.cpu_seconds + self.cpu_per_second * believed))
 
 
 @dataclass(frozen=True)
@@ -153,6 +188,17 @@ class Some:
 
     path: Path
     passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True)
+class Longer:
+    """The file at hand is a recording and may take longer: between a worker and its pool only.
+
+    Attributes:
+        seconds: how long it says it lasts.
+    """
+
+    seconds: float
 
 
 Event = Some | Done | Failed

@@ -1,7 +1,8 @@
 """Messages between the pool and its workers.
 
 A worker decodes hostile files, so what comes from it is not trusted. A message is JSON over a list of byte strings:
-plain values, and our own value classes by name. Nothing in it can act, and what does not fit is refused.
+plain values, and our own value classes by name, each field of the type it is declared to have. Nothing in it can act,
+and what does not fit is refused.
 
 Layout: u32 length of the JSON, the JSON, the byte strings one after the other. In the JSON a list stands for a tuple
 and an object for what its first key says: "b" bytes (length), "p" a path (as the system has it), "d" a mapping,
@@ -16,16 +17,19 @@ import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from samespace import items
 from samespace.errors import ReadError
 from samespace.read import protocol
+from samespace.read.shape import AnyName, fits
 
 __all__ = ["LONGEST", "Job", "WireError", "pack", "unpack"]
 
-LONGEST: Final = 256 << 20  # bytes of one message; more is an attack or a mistake
+LONGEST: Final = 32 << 20  # bytes of one message: a handful of passages has about one; more is an attack or a mistake
+_LONGEST_TREE: Final = 16 << 20  # of these, of JSON: objects in memory are ten times as large
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ _CLASSES: Final[dict[str, Any]] = {
     cls.__name__: cls
     for cls in (
         *(items.Text, items.Image, items.Audio, items.Video, items.Document, items.Mixed, items.Locator, items.Blob),
-        *(protocol.Passage, protocol.Facts, protocol.Some, protocol.Done, protocol.Failed),
+        *(protocol.Passage, protocol.Facts, protocol.Some, protocol.Done, protocol.Failed, protocol.Longer),
         *(protocol.Options, protocol.Limits, Job),
     )
 }
@@ -55,6 +59,8 @@ def pack(message: object) -> bytes:
     """A message as bytes. Raises WireError if there is anything in it but plain values and our value classes."""
     blobs: list[bytes] = []
     text = json.dumps(_plain(message, blobs)).encode("ascii")  # lone surrogates are escaped
+    if len(text) > _LONGEST_TREE:
+        raise WireError(f"a message with {len(text):,} bytes of words, {_LONGEST_TREE:,} at most")
     return b"".join((_HEAD.pack(len(text)), text, *blobs))
 
 
@@ -63,6 +69,8 @@ def unpack(data: bytes) -> Any:
     try:
         (length,) = _HEAD.unpack_from(data)
         end = _HEAD.size + length
+        if length > _LONGEST_TREE:
+            raise ValueError("too many words")
         tree = json.loads(data[_HEAD.size : end])
         return _Reader(memoryview(data)[end:]).value(tree)
     except (struct.error, ValueError, TypeError, KeyError, RecursionError) as err:
@@ -89,7 +97,10 @@ def _plain(value: object, blobs: list[bytes]) -> Any:
     name = type(value).__name__
     if _CLASSES.get(name) is not type(value):
         raise WireError(f"{type(value).__module__}.{name} is nothing that a message has")
-    return {name: [_plain(getattr(value, f.name), blobs) for f in fields(value)]}  # type: ignore[arg-type]
+    values = {f.name: getattr(value, f.name) for f in fields(value)}  # type: ignore[arg-type]
+    made = {name: [_plain(v, blobs) for v in values.values()]}
+    _require(name, values)
+    return made
 
 
 class _Reader:
@@ -115,13 +126,32 @@ class _Reader:
             case "d":
                 return {self.value(k): self.value(v) for k, v in rest}
             case "ReadError":
-                return ReadError(*rest)
+                failure, reason, mend = rest
+                _require("Failed", {"failure": failure, "reason": reason, "mend": mend})
+                return ReadError(failure, reason, mend)
         made = _CLASSES[sort]
         names = [f.name for f in fields(made)]
-        return made(**dict(zip(names, (self.value(t) for t in rest), strict=True)))
+        values = dict(zip(names, (self.value(t) for t in rest), strict=True))
+        _require(sort, values)
+        return made(**values)
 
     def _bytes(self, length: int) -> bytes:
         start, self.at = self.at, self.at + length
         if length < 0 or self.at > len(self.blobs):
             raise ValueError("bytes are missing")
         return bytes(self.blobs[start : self.at])
+
+
+@cache
+def _hints(name: str) -> dict[str, Any]:
+    """The declared types of a class's fields. A path may have bytes in it that are no text."""
+    hints = get_type_hints(_CLASSES[name])
+    return hints | ({"path": AnyName | None} if name == "Locator" else {})
+
+
+def _require(name: str, values: Mapping[str, object]) -> None:
+    """Raise WireError unless each value is what the field of that class takes."""
+    hints = _hints(name)
+    for field, value in values.items():
+        if not fits(value, hints[field]):
+            raise WireError(f"{name}.{field} is {str(value)[:60]!r}, and that is no {hints[field]}")

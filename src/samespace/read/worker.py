@@ -1,32 +1,27 @@
 """The worker process: reads one file after the other for a ReaderPool, inside limits, until the pool is gone.
 
-It is started by `python -c`, never forked and never through the caller's main module. What it may cost is bounded
-here (memory, CPU time, no core file, low priority); its wall time is bounded by the pool, and by a watchdog of its own
-in case the pool is gone. It may not reach the network: connecting, sending and looking up names are refused to all
-Python code; native code is not held back by this.
+It is started by `python -c`, never forked and never through the caller's main module. What it may cost and do is
+bounded by `sandbox`; its wall time is bounded by the pool, and by a watchdog of its own in case the pool is gone.
 
-Knows nothing of models or indexes. Imports one, wire; a format's libraries only when a file of that kind comes.
+Knows nothing of models or indexes. Imports one, sandbox, wire; a library of a format when a file of its kind comes.
 """
 
 import contextlib
 import faulthandler
 import os
-import resource
 import shutil
 import signal
-import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from samespace.errors import ReadError
-from samespace.read import one, wire
-from samespace.read.protocol import Failed, Options
+from samespace.read import one, sandbox, wire
+from samespace.read.protocol import Failed, Limits, Longer, Options
 from samespace.read.wire import Job
 
 __all__ = ["READY", "main"]
@@ -34,9 +29,6 @@ __all__ = ["READY", "main"]
 READY = "ready"  # the first message of a worker
 
 _GRACE = 10.0  # seconds over the wall limit after which the worker ends itself
-_NICE = 10
-_OUTWARD = frozenset({"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"})
-_NAMES = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"})
 
 
 def main(handle: int, life: int, folder: str) -> None:
@@ -49,10 +41,10 @@ def main(handle: int, life: int, folder: str) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _watch_life(life, folder)
-    sys.addaudithook(_refuse_network)
+    sandbox.close_in()
     connection = Connection(handle)
     options: Options = wire.unpack(connection.recv_bytes())
-    _limit(options)
+    sandbox.limit(options.limits)
     connection.send_bytes(wire.pack(READY))
     with contextlib.suppress(OSError):  # the pool is gone, or has given this up
         serve(connection, options)
@@ -67,22 +59,28 @@ def serve(connection: Connection, options: Options) -> None:
             job: Job = wire.unpack(connection.recv_bytes())
         except EOFError:
             return
-        clock = _Clock(options.limits.wall_seconds)
-        _limit_cpu(options.limits.cpu_seconds)
+        clock, line = _Clock(options.limits), _Line(connection, options.limits)
+        sandbox.allow_cpu(options.limits.cpu_seconds)
         _forget_chatter()
         with clock:
             answer = _render if job.render else _read
-            exhausted = answer(job, options, partial(_send, connection, clock))
+            exhausted = answer(job, options, clock, partial(line.send, clock))
         if exhausted:
             return  # memory ran out once: a fresh process is surer than this one
 
 
-def _read(job: Job, options: Options, send: Callable[[object], None]) -> bool:
+def _read(job: Job, options: Options, clock: "_Clock", send: Callable[[object], None]) -> bool:
     """Read a file and send its events; whether memory ran out."""
     path = Path(os.fsdecode(job.path))
     exhausted = False
-    for event in one.read_file(path, options):
-        exhausted = isinstance(event, Failed) and event.failure == "too_big" and "of memory" in event.reason
+
+    def lasting(seconds: float, limits: Limits) -> None:
+        sandbox.allow_cpu(limits.cpu_seconds)
+        clock.left += limits.wall_seconds - options.limits.wall_seconds
+        send(Longer(seconds))  # which sets the watchdog anew
+
+    for event in one.read_file(path, options, lasting):
+        exhausted = one.out_of_memory(event)
         try:
             send(event)
         except OSError:
@@ -93,7 +91,7 @@ def _read(job: Job, options: Options, send: Callable[[object], None]) -> bool:
     return exhausted
 
 
-def _render(job: Job, options: Options, send: Callable[[object], None]) -> bool:
+def _render(job: Job, options: Options, clock: "_Clock", send: Callable[[object], None]) -> bool:
     """Render a place of a file and send the WebP, or the ReadError."""
     path = Path(os.fsdecode(job.path))
     assert job.render is not None
@@ -116,8 +114,8 @@ class _Clock:
     The watchdog is a C thread: it also ends a worker whose Python is stuck.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
+    def __init__(self, limits: Limits) -> None:
+        self.left = limits.wall_seconds
         self.since = 0.0
 
     def __enter__(self) -> "_Clock":
@@ -130,33 +128,26 @@ class _Clock:
         self.left -= time.monotonic() - self.since
 
 
-def _send(connection: Connection, clock: _Clock, message: object) -> None:
-    data = wire.pack(message)
-    if len(data) > wire.LONGEST:
-        raise ReadError("too_big", f"one passage of {len(data):,} bytes", "Cut the file into parts")
-    clock.__exit__()
-    connection.send_bytes(data)
-    clock.__enter__()
+@dataclass
+class _Line:
+    """The way to the pool; it takes so much about one file and no more."""
 
+    connection: Connection
+    limits: Limits
+    sent: int = 0
 
-def _limit(options: Options) -> None:
-    """Bound what the process may take. A limit the system refuses is left as it was: the parent's may be lower."""
-    for which, soft in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_AS, options.limits.memory_bytes)):
-        _, hard = resource.getrlimit(which)
-        wanted = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(which, (wanted, hard))
-    with contextlib.suppress(OSError):
-        os.nice(_NICE)
-
-
-def _limit_cpu(seconds: int) -> None:
-    """Allow the next file so much CPU time: the limit counts from the start of the process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(used.ru_utime + used.ru_stime) + seconds + 1
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+    def send(self, clock: _Clock, message: object) -> None:
+        """Send a message; the time that the pool takes to accept it is not counted. Raises ReadError if it is over."""
+        data = wire.pack(message)
+        if len(data) > wire.LONGEST:
+            raise ReadError("too_big", f"one passage of {len(data):,} bytes", "Cut the file into parts")
+        self.sent += len(data)
+        if self.sent > self.limits.output_bytes and not isinstance(message, Failed):
+            limit = f"{self.limits.output_bytes:,}"
+            raise ReadError("too_big", f"it gives more than {limit} bytes", "Cut it into parts, or raise output_bytes")
+        clock.__exit__()
+        self.connection.send_bytes(data)
+        clock.__enter__()
 
 
 def _forget_chatter() -> None:
@@ -175,9 +166,3 @@ def _watch_life(life: int, folder: str) -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="life", daemon=True).start()
-
-
-def _refuse_network(event: str, args: tuple[Any, ...]) -> None:
-    """Audit hook: no Python code in this process reaches another machine."""
-    if event in _NAMES or (event in _OUTWARD and getattr(args[0], "family", None) != socket.AF_UNIX):
-        raise PermissionError(f"{event} is refused: a reader has no business on the network")
