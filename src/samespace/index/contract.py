@@ -7,8 +7,9 @@ Imports numpy, and FlatIndex's pyarrow.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -189,7 +190,7 @@ def _item(i: int, digest: str, reading: str = "", text: str = "") -> ItemRow:
     return ItemRow(f"item-{i}", reading, digest, "text", "text", "body", place, text, position=i % 30)
 
 
-def _file(path: str, reading: str, **facts: str) -> FileRow:
+def _file(path: str, reading: str, **facts: Any) -> FileRow:
     made = FileRow(path, "/" + path.split("/")[1], 7, 1.5, "content", reading, "indexed", kind="text", language="de")
     meta: dict[str, str | int | float] = {"pages": 3, "author": "Ö 'x'", "seconds": 1.25}
-    return FileRow(**{**made.__dict__, "title": "A title", "notes": ("one", "two"), "meta": meta, **facts})
+    return replace(replace(made, title="A title", notes=("one", "two"), meta=meta), **facts)

@@ -9,7 +9,8 @@ Knows nothing of any model or format. Imports the reader pool.
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -85,11 +86,13 @@ def ingest(
     meter = Meter(counts, progress)
     with index.writer(wait=wait) as writer, Batch(writer, encoder, counts) as batch:
         planner = Planner(writer.files(), made, retry_failed=retry_failed)
-        intake = Intake(batch, planner, index.previews, counts, meter)
         meter.begin("scan")
         found = survey(
             places, planner, counts, own=_own(index), forget=forget, look=meter.look, stopped=stop.is_set
         )  # fmt: skip
+        gone = [] if stop.is_set() else found.gone(list(planner.known))
+        lost = [row.content for path in gone if (row := planner.known[path]).modified]  # a shut folder's row has none
+        intake = Intake(batch, planner, index.previews, counts, meter, frozenset(lost) - {""})
         for row in found.blind:
             intake.write(row)
         meter.begin("read", len(found.work) + len(found.blind), sum(f.size for f in found.work))
@@ -99,12 +102,10 @@ def ingest(
             batch.flush()
         counts.stopped = stop.is_set()
         if not counts.stopped:
-            gone = found.gone(list(planner.known))
-            files = [row for path in gone if (row := planner.known[path]).modified]  # a shut folder's row has none
-            counts.moved = sum(row.content in intake.contents - {""} for row in files)
-            counts.removed = len(files) - counts.moved
+            counts.moved = sum(content in intake.again for content in lost)
+            counts.removed = len(lost) - counts.moved
             writer.remove(gone)
-            if tidy and (gone or intake.contents):
+            if tidy and (gone or intake.rows):
                 meter.begin("tidy")
                 writer.maintain()
     meter.begin("done")
@@ -126,7 +127,7 @@ class _Pipe:
         self._over = threading.Event()
         self._channel: Channel[Step | Event | _End] = Channel(_AHEAD, _AHEAD_BYTES)
 
-    def run(self, work: Sequence[Found], pool: ReaderPool) -> None:
+    def run(self, work: deque[Found], pool: ReaderPool) -> None:
         """All of the work, or as much as is done when it is stopped."""
         thread = threading.Thread(target=self._feed, args=(work, pool), name="samespace-read", daemon=True)
         with pool:
@@ -139,7 +140,7 @@ class _Pipe:
                 pool.close()
                 thread.join()
 
-    def _feed(self, work: Sequence[Found], pool: ReaderPool) -> None:
+    def _feed(self, work: deque[Found], pool: ReaderPool) -> None:
         """Decide file by file, have read what needs reading, and pass everything on."""
         end = _End()
         try:
@@ -151,10 +152,9 @@ class _Pipe:
             end = _End(err)
         self._channel.put(end)
 
-    def _paths(self, work: Sequence[Found]) -> Iterator[Path]:
-        for found in work:
-            if self._stopped():
-                return
+    def _paths(self, work: deque[Found]) -> Iterator[Path]:
+        while work and not self._stopped():
+            found = work.popleft()
             step = self._planner.step(found, self._stopped)
             self._channel.put(step)
             if isinstance(step, Read) and not step.copy:

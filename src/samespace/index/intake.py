@@ -3,8 +3,10 @@
 Knows nothing of threads, processes or stores. Everything goes into a Batch.
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from samespace.errors import ReadError
@@ -36,15 +38,29 @@ class _File(Task):
 
 
 class Intake:
-    """Takes in the files of one run."""
+    """Takes in the files of one run.
 
-    def __init__(self, batch: Batch, planner: Planner, previews: Previews, counts: Counts, meter: Meter) -> None:
+    Attributes:
+        rows: files that got a new row.
+        again: of the contents in `lost`, which a file that is gone had, those that stand elsewhere now.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        planner: Planner,
+        previews: Previews,
+        counts: Counts,
+        meter: Meter,
+        lost: Collection[str] = (),
+    ) -> None:
         self._batch, self._planner, self._previews = batch, planner, previews
         self._counts, self._meter = counts, meter
         self._files: dict[Path, _File] = {}
         self._rows: dict[str, FileRow] = {}  # finished in this run, by the reading of their content
         self._copies: dict[str, list[Read]] = {}
-        self.contents: set[str] = set()  # of files that got a new row
+        self.rows, self.again = 0, set[str]()
+        self._lost = lost
 
     def take(self, message: Step | Event) -> None:
         """Take one step or event, in the order in which they come."""
@@ -165,13 +181,13 @@ class Intake:
             content=file.step.content,
             reading=file.reading,
             status="name_only" if bare else "indexed",
-            kind=facts.kind,
+            kind=sys.intern(facts.kind),
             mime=file.step.mime,
-            reader=facts.reader,
+            reader=sys.intern(facts.reader),
             title=facts.title or "",
-            language=facts.language or "",
+            language=sys.intern(facts.language or ""),
             notes=(*facts.notes, _NAME_ONLY) if bare else facts.notes,
-            meta=dict(facts.meta),
+            meta=_shared(tuple(facts.meta.items())),
             preview=self._preview(facts.preview),
             items=file.items,
         )
@@ -192,11 +208,19 @@ class Intake:
     def _settle(self, row: FileRow, size: int, *, named: bool = False, encoded: bool = False) -> None:
         """Count a file whose row is committed."""
         self._counts.count(row, named=named, encoded=encoded)
-        self.contents.add(row.content)
+        self.rows += 1
+        if row.content in self._lost:
+            self.again.add(row.content)
         self._meter.done(row.path, size)
 
     def _preview(self, data: bytes | None) -> str:
         return self._previews.put(data) if data else ""
+
+
+@lru_cache(1024)
+def _shared(meta: tuple[tuple[str, str | int | float], ...]) -> Mapping[str, str | int | float]:
+    """One mapping for all files of which the same is known: most text files say their charset and no more."""
+    return dict(meta)
 
 
 def _changed(found: Found) -> bool:

@@ -23,7 +23,7 @@ __all__ = ["FileRow", "Hit", "Hits", "Index", "ItemRow", "Nearest", "Status", "W
 FileStatus = Literal["indexed", "name_only", "failed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileRow:
     """One file as the index knows it.
 
@@ -164,20 +164,31 @@ class Hits:
 
 @dataclass(frozen=True)
 class Status:
-    """What an Index is and how it stands."""
+    """What an Index is and how it stands.
+
+    Attributes:
+        files, failures, kinds: files by status and by class of failure, items by kind.
+        bytes: on the disk, all there are.
+        live: those that the newest versions lead to.
+        kept: those that only named snapshots lead to; the rest goes at a clean-up.
+        tables: table → bytes, live, kept, versions, fragments.
+    """
 
     uri: str
     space: Space
     model: str
-    files: Mapping[str, int]  # by status
-    failures: Mapping[str, int]  # by class
-    kinds: Mapping[str, int]  # items by kind
+    files: Mapping[str, int]
+    failures: Mapping[str, int]
+    kinds: Mapping[str, int]
     items: int
     vectors: int
     bytes: int
     versions: int
     fragments: int
     roots: tuple[str, ...]
+    live: int = 0
+    kept: int = 0
+    tables: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 class Writer(Protocol):

@@ -37,7 +37,7 @@ _ESCAPED = re.compile(r"%(25|[89A-F][0-9A-F])")
 _MARKER = Path("files.lance", "_versions")  # a folder that holds it is an index, whatever it is called
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """A file to index.
 

@@ -6,6 +6,7 @@ Knows nothing of models or of how files are read.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +26,13 @@ class Survey:
 
     Attributes:
         roots: what was walked, as the index writes paths.
-        work: files that are new or may have changed.
-        seen: all paths that are there.
+        work: files that are new or may have changed; taken off as they are dealt with.
+        seen: paths that are there and were known.
         blind: rows of places that could not be looked at; nothing under them is taken for deleted.
     """
 
     roots: tuple[str, ...] = ()
-    work: list[Found] = field(default_factory=list)
+    work: deque[Found] = field(default_factory=deque)
     seen: set[str] = field(default_factory=set)
     blind: list[FileRow] = field(default_factory=list)
 
@@ -95,7 +96,8 @@ def _take(entry: Entry, planner: Planner, counts: Counts, found: Survey) -> None
         return
     if path in found.seen:
         return
-    found.seen.add(path)
+    if path in planner.known:
+        found.seen.add(path)
     counts.seen += 1
     if not isinstance(entry, Found):
         error = ReadError(entry.failure, entry.reason, entry.mend)
