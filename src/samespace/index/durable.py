@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["Durable"]
+__all__ = ["Durable", "fsync"]
 
 
 class Durable:
@@ -18,11 +18,14 @@ class Durable:
     Args:
         folder: what to watch over.
         clean: parts of it in which everything is known to be on the disk already.
+
+    Attributes:
+        written: bytes that were put on the disk by it.
     """
 
     def __init__(self, folder: Path, *, clean: Iterable[str] = ()) -> None:
-        self.folder = folder
-        self._seen = {entry.path for part in clean for entry in _walk(str(folder / part))}
+        self.folder, self.written = folder, 0
+        self._seen = {path for part in clean for path in (str(folder / part), *_paths(str(folder / part)))}
 
     def sync(self, *parts: str) -> int:
         """Put all new files below some parts of the folder on the disk, then the folders that name them.
@@ -35,24 +38,55 @@ class Durable:
         """
         tops = [str(self.folder / part) for part in parts] or [str(self.folder)]
         new = [entry for top in tops for entry in _walk(top) if entry.path not in self._seen]
-        folders: set[str] = set()
+        fresh = [top for top in tops if top not in self._seen and parts and Path(top).is_dir()]
+        folders = {str(Path(top).parent) for top in fresh}
         for entry in new:
             if not entry.is_dir(follow_symlinks=False):
-                fsync(entry.path)
+                self.written += fsync(entry.path)
             folders.update((str(Path(entry.path).parent), *([entry.path] if entry.is_dir() else [])))
         for folder in sorted(folders, reverse=True):  # the inner ones first
             fsync(folder)
-        self._seen.update(entry.path for entry in new)
+        self._seen.update(fresh, (entry.path for entry in new))
         return len(new)
 
+    def sizes(self, part: str) -> dict[str, int]:
+        """Bytes of each file below a part of the folder, by its path below that part."""
+        top = str(self.folder / part)
+        found = [entry for entry in _walk(top) if not entry.is_dir(follow_symlinks=False)]
+        return {entry.path[len(top) + 1 :]: _size(entry) for entry in found}
 
-def fsync(path: str) -> None:
-    """Put one file or folder on the disk."""
+    def tail(self, path: str, count: int) -> bytes:
+        """The last bytes of a file; fewer if it has no more."""
+        with (self.folder / path).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - count))
+            return file.read()
+
+    def forget(self, part: str) -> None:
+        """Drop from memory what is no longer there, after a clean-up of a part."""
+        top = str(self.folder / part) + os.sep
+        there = _paths(top[:-1])
+        self._seen = {path for path in self._seen if not path.startswith(top) or path in there}
+
+
+def fsync(path: str) -> int:
+    """Put one file or folder on the disk; returns its size."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
+        return os.fstat(handle).st_size
     finally:
         os.close(handle)
+
+
+def _size(entry: "os.DirEntry[str]") -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _paths(top: str) -> set[str]:
+    return {entry.path for entry in _walk(top)}
 
 
 def _walk(top: str) -> "list[os.DirEntry[str]]":

@@ -3,18 +3,33 @@
 Knows nothing of how an Index is kept. Imports pyarrow.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from samespace.index.protocol import Status
 from samespace.index.schema import Card
 from samespace.index.snapshot import Snapshot
+from samespace.index.usage import Usage, add
 
 __all__ = ["tally"]
 
 
-def tally(uri: str, card: Card, files: pa.Table, view: Snapshot, *, size: int, versions: int, fragments: int) -> Status:
-    """Status from the file rows and a Snapshot; the rest is the store's own count."""
+def tally(
+    uri: str,
+    card: Card,
+    files: pa.Table,
+    view: Snapshot,
+    *,
+    size: int,
+    versions: int,
+    fragments: int,
+    used: Mapping[str, Usage] | None = None,
+) -> Status:
+    """Status from the file rows and a Snapshot; the rest is the store's own count, `used` by its tables."""
+    total = add((used or {}).values())
     return Status(
         uri=uri,
         space=card.space,
@@ -28,6 +43,9 @@ def tally(uri: str, card: Card, files: pa.Table, view: Snapshot, *, size: int, v
         versions=versions,
         fragments=fragments,
         roots=tuple(sorted(pc.unique(files["root"]).to_pylist())),
+        live=size - total.waste - total.kept,
+        kept=total.kept,
+        tables={name: asdict(one) for name, one in (used or {}).items()},
     )
 
 

@@ -6,30 +6,28 @@ to something that is not there. Reading: files first; whatever they lead to was 
 Knows nothing of search. Imports lance, pyarrow.
 """
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, TypeVar
 
 import lance
 import pyarrow as pa
+from lance.fragment import write_fragments
 
 from samespace.errors import IndexNotFoundError
 from samespace.index.durable import Durable, fsync
+from samespace.index.medium import Medium, place
 from samespace.index.schema import Card, schemas
+from samespace.index.torn import NOTE, before_torn
 from samespace.index.trouble import cause, damaged, writing
 
 __all__ = ["Tables", "View", "place"]
 
 _TRIES = 20
-
-
-def place(uri: str) -> Path | None:
-    """The folder that a URI names; None = it names an object store."""
-    if re.match(r"file://", uri):
-        return Path(uri.removeprefix("file://"))
-    return None if re.match(r"[a-z][a-z0-9+.-]+://", uri) else Path(uri)
+_NAMING = ("_transactions", "_versions", "_refs")  # what leads to data
+_NEW = "new.lance"  # a table while it is made
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +94,11 @@ class Tables:
                 if any((left / "data").glob("*")):
                     raise damaged(self.uri, "its table 'files' is gone")
                 rmtree(left)
-            lance.write_dataset(schema.empty_table(), _path(self.uri, name), schema=schema)
+            made = durable.folder / _NEW
+            rmtree(made, ignore_errors=True)
+            lance.write_dataset(schema.empty_table(), str(made), schema=schema)
+            durable.sync()
+            made.rename(left)  # so that a table which has its name is whole
             durable.sync()
         fsync(str(durable.folder.parent))
 
@@ -117,27 +119,55 @@ class Tables:
                 break  # nothing was collected meanwhile: a collection follows a change of the files
         return made
 
-    def upsert(self, name: str, rows: pa.Table, key: str, durable: Durable, *, update: bool = True) -> None:
-        """Write rows by their key; on the disk when it returns. With `update` rows that are there are replaced."""
+    def consistent(self, read: Callable[[View], T]) -> T:
+        """Read something from a view; from a newer one if a clean-up took files of that one away meanwhile."""
+        for left in range(_TRIES, -1, -1):
+            view = None
+            try:
+                view = self.view()
+                return read(view)
+            except (OSError, pa.ArrowException):
+                if not left or not (view is None or self.superseded(view)):
+                    raise
+        raise AssertionError
+
+    def superseded(self, view: View) -> bool:
+        """Whether there is a newer version of any table: only then may files of this one be gone in good order."""
+        names = ("files", "items", self.card.vector_table)
+        tables = (view.files, view.items, view.vectors)
+        return any(self.open_table(n).version != t.version for n, t in zip(names, tables, strict=True))
+
+    def append(self, name: str, rows: pa.Table, medium: Medium) -> None:
+        """Write rows whose keys are not there, at a cost that the rows that are there don't change."""
         if not rows.num_rows:
             return
-        table = self.open_table(name)
-        merge = table.merge_insert(key).when_not_matched_insert_all()
-        self._commit(table, name, merge.when_matched_update_all() if update else merge, rows, durable)
+        with writing(self.uri):
+            table = self.open_table(name)
+            made = lance.LanceOperation.Append(write_fragments(rows, table, mode="append"))
+            self.commit(name, table, made, medium)
 
-    def delete(self, name: str, keys: pa.Array, key: str, durable: Durable) -> None:
+    def upsert(self, name: str, rows: pa.Table, key: str, medium: Medium) -> None:
+        """Write rows by their key, replacing those that are there; on the disk when it returns."""
+        if rows.num_rows:
+            with writing(self.uri):
+                table = self.open_table(name)
+                merge = table.merge_insert(key).when_not_matched_insert_all().when_matched_update_all()
+                self.commit(name, table, merge.execute_uncommitted(rows)[0], medium)
+
+    def delete(self, name: str, keys: pa.Array, key: str, medium: Medium) -> None:
         """Delete rows by their key."""
         if len(keys):
-            table = self.open_table(name)
-            self._commit(table, name, table.merge_insert(key).when_matched_delete(), pa.table({key: keys}), durable)
+            with writing(self.uri):
+                table = self.open_table(name)
+                merge = table.merge_insert(key).when_matched_delete()
+                self.commit(name, table, merge.execute_uncommitted(pa.table({key: keys}))[0], medium)
 
-    def _commit(self, table: Any, name: str, merge: Any, rows: pa.Table, durable: Durable) -> None:
+    def commit(self, name: str, table: Any, change: Any, medium: Medium) -> None:
         """Data to the disk before the manifest that names them: a power cut never leaves a table that will not open."""
-        with writing(self.uri):
-            transaction, _ = merge.execute_uncommitted(rows)
-            durable.sync(f"{name}.lance/data", f"{name}.lance/_deletions")
-            lance.LanceDataset.commit(table, transaction)
-            durable.sync(f"{name}.lance")
+        medium.sync(f"{name}.lance/data", f"{name}.lance/_deletions")
+        version = table.version if isinstance(change, lance.LanceOperation.BaseOperation) else None
+        lance.LanceDataset.commit(table, change, read_version=version)
+        medium.sync(*(f"{name}.lance/{part}" for part in _NAMING))
 
 
 def _path(uri: str, name: str) -> str:
@@ -146,7 +176,14 @@ def _path(uri: str, name: str) -> str:
 
 
 def _open(uri: str, name: str) -> Any:
+    folder = place(uri)
     try:
-        return lance.dataset(_path(uri, name))
-    except (ValueError, OSError) as err:
+        table = lance.dataset(_path(uri, name))
+        if folder is None or (table.schema.metadata or {}).get(NOTE):
+            return table
+        return before_torn(folder / f"{name}.lance") or table
+    except (ValueError, OSError, IndexError) as err:
+        earlier = before_torn(folder / f"{name}.lance") if folder else None
+        if earlier is not None:
+            return earlier
         raise damaged(uri, f"its table {name!r} does not open ({cause(err)})") from err

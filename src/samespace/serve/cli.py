@@ -24,6 +24,8 @@ _COMMANDS = {
     "search": ("cli_search", "Find by words and files, with plus and minus."),
     "serve": ("cli_serve", "Serve the page of an index to a browser."),
     "status": ("cli_status", "What an index holds, and what could not be read."),
+    "snapshot": ("cli_snapshot", "Keep an index as it is now under a name; list and remove what is kept."),
+    "restore": ("cli_snapshot", "Bring an index back to a snapshot."),
     "doctor": ("cli_doctor", "Does a model give right vectors? Does an index find everything?"),
     "models": ("cli_models", "Models: licence, size, what they take in, where their weights are."),
     "spaces": ("cli_models", "The spaces that indexes and models live in."),

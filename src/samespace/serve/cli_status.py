@@ -55,12 +55,25 @@ def _text(now: "Status") -> str:
         f"  files     {_tally(now.files)}",
         f"  items     {now.items:,}: {_tally(now.kinds)}",
         f"  vectors   {now.vectors:,}",
-        f"  on disk   {now.bytes / 1e6:,.1f} MB, {count(now.fragments, 'fragment')}, {count(now.versions, 'version')}",
+        f"  on disk   {_size(now)}, {count(now.fragments, 'fragment')}, {count(now.versions, 'version')}",
         *(f"  folder    {printable(root)}" for root in now.roots),
     ]
     if now.failures:
         lines.append(f"  failed    {_tally(now.failures)}; why: samespace status --failed --index {printable(now.uri)}")
     return "\n".join(lines)
+
+
+def _size(now: "Status") -> str:
+    """Bytes, and what of them is in use; less than a tenth of a megabyte of the rest is passed over."""
+    parts = [f"{now.bytes / 1e6:,.1f} MB"]
+    waste = now.bytes - now.live - now.kept
+    if now.kept or waste >= 1e5:
+        parts.append(f"{now.live / 1e6:,.1f} live")
+    if now.kept:
+        parts.append(f"{now.kept / 1e6:,.1f} for snapshots")
+    if waste >= 1e5:
+        parts.append(f"{waste / 1e6:,.1f} to be cleaned up")
+    return parts[0] if len(parts) == 1 else f"{parts[0]} ({', '.join(parts[1:])})"
 
 
 def _tally(counts: Any) -> str:
