@@ -3,15 +3,13 @@
 Scores by the same BM25 as index/lexicon.py, over the rows of the items table. Rows written after the list was built are
 found, too.
 
-Knows nothing of how the tables are written. Imports lance's datasets by their methods only, numpy, pyarrow.
-Letters: m item rows.
+Knows nothing of how the tables are written. Imports lance's datasets by their methods only, numpy.
+Letters: t rows of the items table, m item rows.
 """
 
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 __all__ = ["Body"]
 
@@ -23,23 +21,25 @@ class Body:
 
     Args:
         table: the items table, at one version, with its inverted list.
-        ids: (m,) ids of the item rows.
+        ids: (t,) uint64, Lance's own number of each row of the table.
+        item_at: (m,) which row of the table each item row is.
     """
 
-    def __init__(self, table: Any, ids: "pa.ChunkedArray | pa.Array") -> None:
-        self.table, self.ids = table, ids
+    def __init__(self, table: Any, ids: np.ndarray, item_at: np.ndarray) -> None:
+        self.table, self.item_at = table, item_at
+        self._order = None if (ids[1:] > ids[:-1]).all() else np.argsort(ids)
+        self._ids = ids if self._order is None else ids[self._order]
 
     def score(self, query: list[str]) -> np.ndarray:
         """(m,) float32 BM25 of each row; 0 where no term stands, and below the best 10,000."""
-        scores = np.zeros(len(self.ids), np.float32)
-        if not query:
-            return scores
-        found = self.table.scanner(
-            columns=["id", "_score"],
-            full_text_query={"columns": ["terms"], "query": " ".join(query)},
-            limit=_MOST,
-        ).to_table()
-        at = pc.fill_null(pc.index_in(self.ids, value_set=found["id"].combine_chunks()), -1)
-        at = at.to_numpy().astype(np.int64)
-        scores[at >= 0] = found["_score"].to_numpy()[at[at >= 0]]
-        return scores
+        scores = np.zeros(len(self._ids), np.float32)
+        if query:
+            found = self.table.scanner(
+                columns=["_rowid", "_score"],
+                full_text_query={"columns": ["terms"], "query": " ".join(query)},
+                limit=_MOST,
+            ).to_table()
+            at = np.searchsorted(self._ids, found["_rowid"].to_numpy())
+            scores[at if self._order is None else self._order[at]] = found["_score"].to_numpy()
+        made: np.ndarray = scores[self.item_at]
+        return made

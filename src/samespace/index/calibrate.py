@@ -18,13 +18,13 @@ Knows nothing of models beyond Encoder.encode. Letters: b background queries, r 
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from statistics import NormalDist
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -56,12 +56,16 @@ def _texts() -> dict[str, list[str]]:
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Generic questions (b) and texts (r) in one Space: what every calibration there starts from."""
+    """Generic questions (b) and texts (r) in one Space: what every calibration there starts from.
+
+    `mark` is a name for all that decides their vectors.
+    """
 
     queries: Vectors
     texts: Vectors
     query_scripts: tuple[str, ...]
     text_scripts: tuple[str, ...]
+    mark: str = ""
 
     @classmethod
     def of(
@@ -77,7 +81,8 @@ class Background:
                 encode([Text(t) for t in lists["texts"]], "document"),
             )
             _save(folder, mark, *kept)
-        return cls(*kept, tuple(script(t) for t in lists["queries"]), tuple(script(t) for t in lists["texts"]))
+        scripts = (tuple(script(t) for t in lists["queries"]), tuple(script(t) for t in lists["texts"]))
+        return cls(*kept, *scripts, mark[:12])
 
     def weights(self, scripts: Sequence[str]) -> np.ndarray:
         """(r,) how much each reference text counts for a collection with texts in these writings; sums to 1."""
@@ -195,6 +200,24 @@ class Null:
         z = (above - self.location.get(writing, self.location[""])) / self.scale
         shifted = above - self.offset.get(writing, 0.0)
         return z, np.interp(shifted, self.pairs, np.linspace(0, 1, _GRID))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, without queries and levels, which are the background's."""
+        own = {name: getattr(self, name) for name in ("location", "scale", "offset")}
+        return own | {"pairs": self.pairs.tolist(), "hub": {name: level for name, (_, level) in self.hub.items()}}
+
+    @classmethod
+    def of_dict(
+        cls, data: Mapping[str, Any], queries: Vectors, scripts: Sequence[str], levels: Levels
+    ) -> "Null | None":
+        """Back from plain data, to the bit; None if that is of other queries."""
+        names = np.array(scripts)
+        try:
+            hub = {n: (queries[names == n] if n else queries, float(level)) for n, level in data["hub"].items()}
+            pairs = np.array(data["pairs"], np.float64)
+            return cls(levels, hub, dict(data["location"]), float(data["scale"]), dict(data["offset"]), pairs)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
 
 
 def word(z: float) -> Match:

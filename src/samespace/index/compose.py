@@ -9,7 +9,7 @@ Knows nothing of ranking. Imports the reader pool only when a file is asked for.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,9 +19,10 @@ from samespace.index.query import File, Part, Source, Stored, Total
 from samespace.index.snapshot import Snapshot
 from samespace.index.words import script
 from samespace.items import Item, Mixed, Text
-from samespace.read.pool import ReaderPool
-from samespace.read.protocol import Failed, Options, Some
 from samespace.space import Sum, Vectors
+
+if TYPE_CHECKING:
+    from samespace.read.pool import ReaderPool
 
 __all__ = ["Composer", "Direction"]
 
@@ -62,7 +63,7 @@ class Composer:
     encoder: Encoder
     carry: Callable[[Vectors], Vectors]
     snapshot: Snapshot
-    pool: ReaderPool | None = None
+    pool: "ReaderPool | None" = None
 
     def direction(self, total: Total) -> Direction:
         """Turn a sum into a direction.
@@ -120,13 +121,11 @@ class Composer:
             )
 
     def _stored(self, source: Stored) -> tuple[str, Vectors]:
-        import pyarrow.compute as pc
-
-        at = pc.index(self.snapshot.items["id"], source.id).as_py()
-        if at < 0:
+        places = self.snapshot.find(source.id)
+        if not len(places):
             raise QueryError(f"the index has no item {source.id[:80]!r}", "Search again: the index may have changed.")
-        row = self.snapshot.items.slice(at, 1).to_pylist()[0]
-        if (place := int(self.snapshot.vector_row[at])) >= 0:
+        row = self.snapshot.rows.take(places[:1], ["modality", "text"]).to_pylist()[0]
+        if (place := int(self.snapshot.vector_row[places[0]])) >= 0:
             return row["modality"] or "text", self.snapshot.vectors(np.array([place]))
         if row["text"].strip() and "text" in self.encoder.modalities:
             return "text", self.encode([Text(row["text"])], "document")
@@ -143,12 +142,17 @@ class Composer:
             raise QueryError(f"{path.name!r} is a folder", 'Name a file in it, or search there: --where "folder = …"')
         if self.pool is not None:
             return _taken(path, self.pool, self.encoder)
+        from samespace.read.pool import ReaderPool
+        from samespace.read.protocol import Options
+
         with ReaderPool(Options(wants=self.encoder.modalities), workers=1) as pool:
             return _taken(path, pool, self.encoder)
 
 
-def _taken(path: Path, pool: ReaderPool, encoder: Encoder) -> list[Item]:
+def _taken(path: Path, pool: "ReaderPool", encoder: Encoder) -> list[Item]:
     """Items of a file that the encoder takes in, spread evenly; memory stays small however long the file is."""
+    from samespace.read.protocol import Failed, Some
+
     kept: list[Item] = []
     step, seen = 1, 0
     for event in pool.read([path]):

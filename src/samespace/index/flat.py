@@ -14,10 +14,11 @@ import pyarrow as pa
 from samespace.errors import IndexLockedError
 from samespace.index.check import check_commit
 from samespace.index.exact import Exact
+from samespace.index.placed import Held, join
 from samespace.index.previews import Previews
 from samespace.index.protocol import FileRow, ItemRow, Nearest, Status
 from samespace.index.schema import Card, file_table, item_table, schemas
-from samespace.index.snapshot import Snapshot, digests_of, join
+from samespace.index.snapshot import Snapshot, digests_of
 from samespace.index.status import tally
 from samespace.space import Space, Vectors
 
@@ -74,10 +75,10 @@ class FlatIndex:
             tables = schemas(self.card)
             files = file_table(list(self._files.values()), tables["files"])
             items = join(files, item_table(list(self._items.values()), tables["items"]))
-            digests, rows = digests_of(items, pa.array(list(self._vectors), pa.string()))
+            digests, rows = digests_of(items["digest"], pa.array(list(self._vectors), pa.string()))
             data = [self._vectors[digest] for digest in digests.to_pylist()]
             matrix = np.stack(data) if data else np.zeros((0, self.space.dim), np.float32)
-            self._snapshot = Snapshot(self.space, digests, items, rows, Exact(matrix, self.space))
+            self._snapshot = Snapshot(self.space, digests, Held(items), rows, Exact(matrix, self.space))
         return self._snapshot
 
     def files(self) -> dict[str, FileRow]:

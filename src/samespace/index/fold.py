@@ -7,7 +7,7 @@ Knows nothing of queries but their words. Imports numpy. Letters: m item rows.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -22,20 +22,18 @@ from samespace.index.snippet import snippet
 from samespace.index.term import normalize
 from samespace.index.words import PROVEN
 from samespace.items import Locator
-from samespace.space import similarity
 
-__all__ = ["fold"]
+__all__ = ["COLUMNS", "fold"]
 
-_NEAR = 0.02  # share of the usual distance within which two items are copies
 _WORDS = 0.8  # share of words that near-copies of text have in common
 _OTHERS = 20  # further places shown of one file
-_PAIRS = 64  # rows that the usual distance is measured on
-_COLUMNS = ["id", "path", "kind", "origin", "locator", "text", "title", "mime", "preview", "content", "digest"]
+COLUMNS = ["id", "path", "kind", "origin", "locator", "text", "title", "mime", "preview", "content", "digest"]
 
 
 def fold(
     view: Snapshot,
     candidates: Sequence[Candidate],
+    facts: Mapping[int, dict[str, Any]],
     k: int,
     terms: Sequence[str],
     *,
@@ -48,16 +46,17 @@ def fold(
     Args:
         view: where the rows are.
         candidates: by falling rank.
+        facts: COLUMNS of the candidates' rows.
         k: hits at most.
         terms: telling words of the query, for the snippets.
         group: one hit a file.
         alike: one hit for copies and near-copies.
         confident: z from which on a match is.
     """
-    table = view.items.select(_COLUMNS).take(np.array([c.row for c in candidates], np.int64))
     stacks: list[_Stack] = []
-    folder = _Folder(view, group, alike)
-    for c, data in zip(candidates, table.to_pylist(), strict=True):
+    folder = _Folder(view, candidates, group, alike)
+    for c in candidates:
+        data = facts[c.row]
         stack = folder.home(stacks, c, data)
         if stack is None:
             if len(stacks) < k:
@@ -86,8 +85,9 @@ class _Stack:
 class _Folder:
     """Tells which stack a row belongs to."""
 
-    def __init__(self, view: Snapshot, group: bool, alike: bool) -> None:
+    def __init__(self, view: Snapshot, candidates: Sequence[Candidate], group: bool, alike: bool) -> None:
         self.view, self.group, self.alike = view, group, alike
+        self._rows = np.unique([row for c in candidates if (row := int(view.vector_row[c.row])) >= 0]).astype(np.int64)
 
     def home(self, stacks: Sequence[_Stack], c: Candidate, data: dict[str, Any]) -> _Stack | None:
         for stack in stacks:
@@ -107,29 +107,30 @@ class _Folder:
         return whole or (bool(data["digest"]) and data["digest"] == own["digest"])
 
     def _near(self, stacks: Sequence[_Stack], c: Candidate, data: dict[str, Any]) -> _Stack | None:
-        row = int(self.view.vector_row[c.row])
-        rivals = [s for s in stacks if self.view.vector_row[s.first.row] >= 0 and s.data["path"] != data["path"]]
-        if row < 0 or not rivals or self.closest is None:
+        if self.view.vector_row[c.row] < 0 or self.view.closest is None:
             return None
-        rows = np.array([self.view.vector_row[s.first.row] for s in rivals], np.int64)
-        scores = similarity(self.view.vectors(np.array([row])), self.view.vectors(rows))[0]
-        words = frozenset(normalize(data["text"]))
+        other = [s for s in stacks if s.data["path"] != data["path"] and s.data["kind"] == data["kind"]]
+        rivals = [s for s in other if self.view.vector_row[s.first.row] >= 0]
+        if not rivals:
+            return None
+        scores = self._vectors([s.first for s in rivals]) @ self._vectors([c])[0]
+        words: frozenset[str] | None = None
         for stack, score in zip(rivals, scores, strict=True):
-            if score >= self.closest and data["kind"] == stack.data["kind"] and _shared(words, stack.words) >= _WORDS:
-                return stack
+            if score >= self.view.closest:
+                words = frozenset(normalize(data["text"])) if words is None else words
+                if _shared(words, stack.words) >= _WORDS:
+                    return stack
         return None
 
+    def _vectors(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """Their vectors, of length 1; those of all candidates are fetched at once."""
+        at = np.searchsorted(self._rows, [self.view.vector_row[c.row] for c in candidates])
+        made: np.ndarray = self._fetched[at]
+        return made
+
     @cached_property
-    def closest(self) -> float | None:
-        """Score from which on two items are copies; None where scores have no upper end to count from."""
-        count = len(self.view)
-        if self.view.space.metric != "cosine" or count < 2:
-            return None
-        rows = np.unique(np.linspace(0, count - 1, min(count, _PAIRS)).astype(np.int64))
-        sample = self.view.vectors(rows)
-        scores = similarity(sample, sample)
-        usual = float(np.median(scores[~np.eye(len(rows), dtype=bool)]))
-        return 1.0 - _NEAR * (1.0 - min(usual, 0.99))
+    def _fetched(self) -> np.ndarray:
+        return self.view.vectors(self._rows).data.astype(np.float32)
 
 
 def _shared(a: frozenset[str], b: frozenset[str]) -> float:

@@ -7,32 +7,51 @@ Knows nothing of models. Imports lance, pyarrow: import this module where it is 
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from samespace.errors import SpaceMismatchError, StoreError
 from samespace.index.body import Body
+from samespace.index.cache import cache_of
 from samespace.index.disk import Disk
 from samespace.index.durable import Durable
+from samespace.index.far import Far, held
+from samespace.index.ground import Ground, mark
 from samespace.index.lance_writer import LanceWriter
 from samespace.index.lock import NAME, hold
+from samespace.index.medium import folder_of, writing_to
+from samespace.index.placed import Held, Rows, Taken
 from samespace.index.previews import Previews
 from samespace.index.protocol import FileRow, Nearest, Status
 from samespace.index.ram import Ram
-from samespace.index.schema import Card, file_rows, matrix
-from samespace.index.snapshot import Finder, Snapshot, digests_of, join
+from samespace.index.schema import Card, file_rows
+from samespace.index.snapshot import Finder, Prepared, Snapshot
 from samespace.index.status import tally
-from samespace.index.tables import Tables, View, place
+from samespace.index.tables import Tables, View
 from samespace.index.trouble import reading
 from samespace.index.upkeep import RAM_ROWS, WORD_ROWS
+from samespace.index.usage import usages
 from samespace.space import Space, Vectors
 
 __all__ = ["LanceIndex"]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The view that is open."""
+
+    view: View
+    ground: Ground
+    snapshot: Snapshot
+
+    def stale(self) -> bool:
+        """Whether anything was written since: a table that was only put in order has its old files taken away, too."""
+        return any(t.latest_version != t.version for t in (self.view.files, self.view.items, self.view.vectors))
 
 
 class LanceIndex:
@@ -48,9 +67,10 @@ class LanceIndex:
         self._tables = tables
         self.uri, self.card = tables.uri, tables.card
         self.previews = Previews(tables.folder / "previews" if tables.folder else None)
-        self.ram_rows, self.word_rows = RAM_ROWS, WORD_ROWS
+        self.ram_rows, self.word_rows, self.cold_rows = RAM_ROWS, WORD_ROWS, WORD_ROWS
+        self._cache = cache_of(tables)
         self._lock = Lock()
-        self._held: tuple[View, Snapshot] | None = None
+        self._held: _Held | None = None
 
     @classmethod
     def create(cls, uri: str | Path, space: Space, model: str, recipe: Mapping[str, Any] | None = None) -> "LanceIndex":
@@ -60,7 +80,7 @@ class LanceIndex:
             SpaceMismatchError: there is one of another Space.
             StoreError: the folder holds other things, or cannot be written to, or is an object store.
         """
-        folder = _folder(str(uri))
+        folder = folder_of(str(uri))
         if not Tables.exists(str(uri)):
             _make(folder, str(uri))
             with hold(folder, wait=10.0):
@@ -113,49 +133,52 @@ class LanceIndex:
         return self.snapshot().words(query, k, allowed=allowed)
 
     def snapshot(self) -> Snapshot:
-        """The newest consistent view; the same object as before if nothing was committed since."""
+        """The newest consistent view; the same object as before if nothing was written since."""
         with self._lock:
-            if self._held is None or self._held[0].files.latest_version != self._held[0].files.version:
+            if self._held is None or self._held.stale():
+                last = self._held
                 with reading(self.uri):
-                    view = self._tables.view()
-                    self._held = view, self._read(view, self._held[1] if self._held else None)
-            return self._held[1]
+                    self._held = self._tables.consistent(lambda view: self._open(view, last))
+            return self._held.snapshot
 
-    def _read(self, view: View, last: Snapshot | None) -> Snapshot:
-        """Load a view; vectors that the last Snapshot held in RAM are not read again."""
-        listed = view.items.count_rows() > self.word_rows and any(
-            index.name == "terms" for index in view.items.describe_indices()
-        )
-        columns = [name for name in view.items.schema.names if not (listed and name == "terms")]
-        items = join(view.files.to_table(), view.items.to_table(columns=columns))
-        known = view.vectors.to_table(columns=["digest"])["digest"]
-        digests, rows = digests_of(items, known)
-        positions = pc.index_in(digests, value_set=known).to_numpy().astype(np.int64)
-        finder: Finder
+    def _open(self, view: View, last: "_Held | None") -> "_Held":
+        """Open a view; what the last one had of it in RAM, or the cache, is not read again."""
+        ground = self._ground(view, last.ground if last else None)
+        rows: Rows = Taken(view.files, view.items, ground.file_at, ground.item_at)
+        listed = len(ground.ids) > self.word_rows and any(i.name == "terms" for i in view.items.describe_indices())
+        small = len(rows) <= self.cold_rows
+        if small:
+            rows = Held(pa.table({name: rows.column(name) for name in [*rows.names, *([] if listed else ["terms"])]}))
+        finder = self._finder(view.vectors, ground, last, small)
+        body = Body(view.items, ground.ids, ground.item_at) if listed else None
+        memo = self._cache.notes(ground.key) if self._cache else None
+        ready = Prepared(ground.names, ground.sorts, ground.sort_names, memo)
+        at = ground.vector_row.astype(np.int64)
+        return _Held(view, ground, Snapshot(self.space, ground.digests, rows, at, finder, body, ready))
+
+    def _ground(self, view: View, last: Ground | None) -> Ground:
+        """What the view stands on: from the cache, or made from the tables and what is known of older ones."""
+        if self._cache is None or view.items.count_rows() <= self.cold_rows:
+            return Ground.of(view, last)
+        made = self._cache.load(mark(view))
+        if made is None:
+            made = Ground.of(view, last or self._cache.load())
+        return made
+
+    def _finder(self, table: Any, ground: Ground, last: "_Held | None", small: bool) -> Finder:
+        """Vectors in RAM, or int8 in RAM and the rest on the disk, or all of it on the disk."""
+        digests, positions = ground.digests, ground.vector_at.astype(np.int64)
         if len(digests) > self.ram_rows:
-            finder = Disk(view.vectors, digests, positions, self.space)
-        else:
-            finder = Ram(self._load(view.vectors, digests, positions, last), self.space)
-        body = Body(view.items, items["id"]) if listed else None
-        return Snapshot(self.space, digests, items, rows, finder, body)
-
-    def _load(self, table: Any, digests: pa.Array, positions: np.ndarray, last: Snapshot | None) -> np.ndarray:
-        """The vectors of some digests, which stand at these positions of their table."""
-        data = np.empty((len(digests), self.space.dim), np.float32)
-        new = np.ones(len(digests), bool)
-        if last is not None and isinstance(last.finder, Ram):
-            at = pc.fill_null(pc.index_in(digests, value_set=last.digests), -1).to_numpy().astype(np.int64)
-            new = at < 0
-            data[~new] = last.finder.data[at[~new]]
-        wanted = positions[new]
-        if 2 * len(wanted) > table.count_rows():
-            every: np.ndarray = matrix(table.to_table(columns=["vector"])["vector"], self.space.dim)
-            if new.all():
-                return np.asarray(every[wanted])
-            data[new] = every[wanted]
-        elif len(wanted):
-            data[new] = matrix(table.take(wanted, columns=["vector"])["vector"], self.space.dim)
-        return data
+            return Disk(table, positions, self.space)
+        finder = last.snapshot.finder if last else None
+        known = held(finder.data) if isinstance(finder, Ram) else None
+        dim = self.space.dim
+        if last is not None and known is not None:
+            return Ram(ground.vectors(table, dim, last.ground, known), self.space, ground.compact)
+        if small or ground.compact is None:
+            return Ram(ground.vectors(table, dim), self.space, ground.compact)
+        far: Any = Far(table, positions, lambda: ground.vectors(table, dim), dim)
+        return Ram(far, self.space, ground.compact)
 
     def files(self) -> dict[str, FileRow]:
         """All file rows by path, without the lock."""
@@ -177,33 +200,19 @@ class LanceIndex:
             size=size,
             versions=max(len(t.versions()) for t in tables),
             fragments=sum(len(t.get_fragments()) for t in tables),
+            used=usages(view, folder) if folder else None,
         )
 
     @contextmanager
     def writer(self, *, wait: float = 0.0) -> Iterator["LanceWriter"]:
         """Take the lock. Raises IndexLockedError naming the owner; StoreError on an object store."""
-        folder = _folder(self.uri)
-        with hold(folder, wait=wait) as in_order:
-            durable = Durable(folder, clean=self._tables.parts() if in_order else ())
-            if not in_order:
-                durable.sync()  # the last writer was killed: what it wrote may be in memory only
+        with writing_to(self.uri, self._tables.parts(), wait=wait) as (medium, _):
             with reading(self.uri):
-                writer = LanceWriter(self._tables, durable, self.previews)
+                writer = LanceWriter(self._tables, medium, self.previews)
             try:
                 yield writer
             finally:
                 writer.close()
-
-
-def _folder(uri: str) -> Path:
-    """The folder of an index that is to be written."""
-    folder = place(uri)
-    if folder is None:
-        raise StoreError(
-            uri, "an index on an object store can be searched, not written",
-            "Write it in a folder and copy the folder there",
-        )  # fmt: skip
-    return folder
 
 
 def _make(folder: Path, uri: str) -> None:

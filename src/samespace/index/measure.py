@@ -9,50 +9,56 @@ Knows nothing of files or models. Imports numpy and pyarrow. Letters: n vector r
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import pyarrow.compute as pc
 
 from samespace.index.calibrate import Background, Levels, Null
 from samespace.index.compose import Direction
-from samespace.index.snapshot import Snapshot
-from samespace.index.words import script
+from samespace.index.snapshot import Memo, Snapshot
+from samespace.index.sort import sorts
 from samespace.space import Vectors, similarity
 
-__all__ = ["Found", "Gauge", "sorts_of"]
+__all__ = ["Found", "Gauge", "Sorts", "sorts_of"]
 
 _SAMPLE = 4096  # rows that the null is measured on
 _OWN = 96  # rows of the collection that serve as unrelated pictures or sounds
-_LETTERS = 64  # of a text, to tell its writing
-_NOT_LATIN = r"[^\x00-\x{02af}\x{1e00}-\x{1eff}\x{2000}-\x{2bff}]"
+_USUAL = ((1.0, "query"),)  # the shape of a plain question
 _LARGEST_BLOCK = 65_536
 Found = tuple[int, float, float | None, float | None]
 """Vector row, similarity, z, percentile."""
+Sorts = tuple[np.ndarray, tuple[str, ...]]
+"""(n,) number of the sort of each vector row, and the names of the sorts."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Class:
     """Eligible rows of one sort: which, and an even sample of them. `name` is "image", "text/LATIN", …"""
 
+    view: Snapshot
     name: str
     mask: np.ndarray
     total: int
     sample: np.ndarray
-    rows: Vectors
+
+    @cached_property
+    def rows(self) -> Vectors:
+        """Vectors of the sample."""
+        return self.view.vectors(self.sample)
 
 
 class Gauge:
     """Scores and measures directions among the allowed rows of a snapshot."""
 
-    def __init__(
-        self, view: Snapshot, background: Background | None, allowed: np.ndarray | None, sorts: np.ndarray
-    ) -> None:
+    def __init__(self, view: Snapshot, background: Background | None, allowed: np.ndarray | None, sorts: Sorts) -> None:
         self.view, self.background = view, background
-        self._sorts = sorts  # (n,), see `sorts_of`: the same for every filter
+        self._sorts, self._names = sorts  # see `sorts_of`: the same for every filter
+        self._memo = _kept(view, background) if allowed is None else None
         eligible = np.ones(len(view), bool) if allowed is None else view.vector_mask(allowed)
         self.eligible = int(eligible.sum())
-        names = sorted(set(self._sorts[eligible].tolist()))
-        self.classes = [self._class(name, eligible & (self._sorts == name)) for name in names]
+        counts = np.bincount(self._sorts if allowed is None else self._sorts[eligible], minlength=len(self._names))
+        there = sorted((self._names[number], number) for number in np.flatnonzero(counts))
+        self.classes = [self._class(name, eligible & (self._sorts == number)) for name, number in there]
         self._nulls: dict[tuple[object, ...], Null | None] = {}
         self._levels: dict[str, Levels] = {}
 
@@ -103,13 +109,28 @@ class Gauge:
     def _class(self, name: str, mask: np.ndarray) -> _Class:
         rows = np.flatnonzero(mask)
         sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(np.int64)]
-        return _Class(name, mask, len(rows), sample, self.view.vectors(sample))
+        return _Class(self.view, name, mask, len(rows), sample)
 
     def _null(self, direction: Direction, one: _Class) -> Null | None:
         key = (one.name, direction.shape)
         if key not in self._nulls:
-            self._nulls[key] = self._measured(direction.shape, one)
+            usual = self._memo is not None and direction.shape == _USUAL and one.name.startswith("text/")
+            self._nulls[key] = self._remembered(one) if usual else self._measured(direction.shape, one)
         return self._nulls[key]
+
+    def _remembered(self, one: _Class) -> Null | None:
+        """The null of plain questions among these rows: as it was measured once for this view, or measured now."""
+        assert self._memo is not None and self.background is not None
+        memo, name = self._memo
+        known = memo.load(name)
+        levels = self._levels_of(one)
+        queries, scripts = self.background.queries, self.background.query_scripts
+        made = Null.of_dict(known[one.name], queries, scripts, levels) if one.name in known else None
+        if made is None:
+            made = self._measured(_USUAL, one)
+            if made is not None:
+                memo.save(name, memo.load(name) | {one.name: made.to_dict()})
+        return made
 
     def _measured(self, shape: tuple[tuple[float, str], ...], one: _Class) -> Null | None:
         """The null of queries of this shape among these rows."""
@@ -139,7 +160,7 @@ class Gauge:
             return self.background.queries, self.background.query_scripts, None
         if self.background is not None and sort == "text":
             return self.background.texts, self.background.text_scripts, None
-        rows = np.flatnonzero(self._sorts == sort)
+        rows = np.flatnonzero(self._sorts == self._names.index(sort)) if sort in self._names else np.empty(0, np.int64)
         if len(rows) < 2:
             return None
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _OWN)).astype(np.int64)]
@@ -156,18 +177,18 @@ class Gauge:
         return self._levels[one.name]
 
 
-def sorts_of(view: Snapshot) -> np.ndarray:
-    """(n,) sort of each vector row: its modality, and of texts the writing: "image", "text/LATIN", "text/CJK"."""
+def sorts_of(view: Snapshot) -> Sorts:
+    """The sort of each vector row: its modality, and of texts the writing: "image", "text/LATIN", "text/CJK"."""
+    if view.prepared is not None:
+        return view.prepared.sorts, view.prepared.sort_names
     known = np.flatnonzero(view.vector_row >= 0)
     first = np.full(len(view), -1, np.int64)
     first[view.vector_row[known[::-1]]] = known[::-1]
-    items = view.items.select(["modality", "text"]).take(first)
-    sorts = np.asarray(items["modality"].to_numpy(zero_copy_only=False), dtype=object)
-    sorts[sorts == ""] = "text"
-    texts = pc.utf8_slice_codeunits(items["text"], 0, _LETTERS)
-    other = pc.match_substring_regex(texts, _NOT_LATIN).to_numpy(zero_copy_only=False).astype(bool)
-    worded = sorts == "text"
-    sorts[worded] = "text/LATIN"
-    for row in np.flatnonzero(other & worded):
-        sorts[row] = "text/" + script(texts[int(row)].as_py())
-    return sorts
+    return sorts(view.rows.take(first, ["modality", "text"]))
+
+
+def _kept(view: Snapshot, background: Background | None) -> tuple[Memo, str] | None:
+    """Where what is measured with this background is kept, and under which name."""
+    if view.prepared is None or view.prepared.memo is None or background is None:
+        return None
+    return view.prepared.memo, f"null-{background.mark}"

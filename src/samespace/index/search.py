@@ -8,8 +8,9 @@ Meets an Encoder only by its protocol. Imports numpy and pyarrow. Letters: n vec
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -18,21 +19,25 @@ from samespace.errors import QueryError, SpaceMismatchError
 from samespace.index.calibrate import CONFIDENT, STRONG, Background
 from samespace.index.compose import Composer, Direction
 from samespace.index.filter import Filter
-from samespace.index.fold import fold
-from samespace.index.measure import Found, Gauge, sorts_of
-from samespace.index.protocol import Hit, Hits
+from samespace.index.fold import COLUMNS
+from samespace.index.fold import fold as folded
+from samespace.index.measure import Found, Gauge, Sorts, sorts_of
+from samespace.index.protocol import Hits
 from samespace.index.query import Both, Either, Node, Opposite, Query, Total
 from samespace.index.rank import Candidate, fuse
 from samespace.index.snapshot import Snapshot
 from samespace.index.words import PROVEN, Asked
 from samespace.items import Text
-from samespace.read.pool import ReaderPool
 from samespace.space import Space, Vectors
 from samespace.translate.protocol import Translator
+
+if TYPE_CHECKING:
+    from samespace.read.pool import ReaderPool
 
 __all__ = ["Searcher"]
 
 _CANDIDATES = 100  # at least, by each way
+_TRIES = 5  # views that may be cleaned away under a search
 _SPREAD = 64  # item rows shown of one vector row
 
 
@@ -49,7 +54,7 @@ class Searcher:
         self,
         index: _Collection,
         encoder: Encoder,
-        pool: ReaderPool | None = None,
+        pool: "ReaderPool | None" = None,
         *,
         translators: Sequence[Translator] = (),
     ) -> None:
@@ -71,7 +76,7 @@ class Searcher:
         self._background: Background | None = None
         self._gauges: OrderedDict[bytes, Gauge] = OrderedDict()
         self._seen: Snapshot | None = None
-        self._sorts = np.empty(0, object)
+        self._sorts: Sorts = np.empty(0, np.uint8), ()
 
     def search(
         self,
@@ -100,15 +105,25 @@ class Searcher:
             raise QueryError(f"k is {k}, and so nothing can be found", "Ask for at least one hit: k=10 (-k 10)")
         asked = Query.text(query) if isinstance(query, str) else query
         asked = asked if where is None else asked.where(where)
-        view = self.index.snapshot()
-        run = _Run(self, view, asked, hybrid)
+        for left in range(_TRIES, -1, -1):
+            view = self.index.snapshot()
+            try:
+                return self._search(_Run(self, view, asked, hybrid), k, group, fold)
+            except OSError:  # also from Arrow: a clean-up took files of this view away
+                if not left or self.index.snapshot() is view:
+                    raise
+        raise AssertionError
+
+    def _search(self, run: "_Run", k: int, group: bool, alike: bool) -> Hits:
+        view = run.view
         candidates = run.candidates(max(_CANDIDATES, 10 * k))
         bar = float("inf") if run.only_stopwords else CONFIDENT
-        hits = _folded(view, candidates, k, run.terms, group, fold, bar)
+        facts = run.facts([c.row for c in candidates])
+        hits = folded(view, candidates, facts, k, run.terms, group=group, alike=alike, confident=bar)
         if run.only_stopwords:
             run.notes.append("the query has common words only, which match everything and nothing")
         confident = any(hit.confident for hit in hits)
-        searched = int(run.allowed.sum()) if run.allowed is not None else view.items.num_rows
+        searched = int(run.allowed.sum()) if run.allowed is not None else len(view.rows)
         if hits and not confident and not run.only_stopwords:
             run.notes.append("no confident match")
         return Hits(hits, run.route(), run.composed, confident, searched, tuple(run.notes))
@@ -146,21 +161,39 @@ class Searcher:
         return self._background
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a view's item rows as a filter asks for them: those it names and no others."""
+
+    view: Snapshot
+
+    def __getitem__(self, name: str) -> Any:
+        return self.view.rows.column(name)
+
+
 class _Run:
     """One search on its way."""
 
     def __init__(self, searcher: Searcher, view: Snapshot, query: Query, hybrid: bool) -> None:
         self.searcher, self.view, self.query, self.hybrid = searcher, view, query, hybrid
-        self.allowed = query.filter.mask(view.items) if query.filter else None
+        self.allowed = query.filter.mask(_Columns(view)) if query.filter else None
         self.composer = Composer(searcher.encoder, searcher.carry, view, searcher.pool)
         self.composed: Literal["single", "model", "sum", "logic"] = "logic"
         self.terms: tuple[str, ...] = ()
         self.only_stopwords = False
         self.notes: list[str] = []
-        if not view.items.num_rows:
+        self._facts: dict[int, dict[str, Any]] = {}
+        if not len(view.rows):
             self.notes.append("the index is empty")
         elif self.allowed is not None and not self.allowed.any():
             self.notes.append(f"nothing satisfies the filter: {query.filter}")
+
+    def facts(self, rows: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """What is known of some item rows, each fetched once."""
+        new = sorted(set(rows) - self._facts.keys())
+        if new:
+            self._facts.update(zip(new, self.view.rows.take(np.array(new, np.int64), COLUMNS).to_pylist(), strict=True))
+        return self._facts
 
     def route(self) -> tuple[str, ...]:
         """Spaces the query came through."""
@@ -193,7 +226,7 @@ class _Run:
     def _asked(self, direction: Direction) -> Asked | None:
         if not direction.words:
             return None
-        asked = Asked.of(direction.words, self.view, self.allowed)
+        asked = Asked.of(direction.words, self.view)
         self.terms = tuple(dict.fromkeys((*self.terms, *asked.weights)))
         self.only_stopwords = asked.only_stopwords and all(sort == "query" for _, sort in direction.shape)
         return asked if self.hybrid and asked.text else None
@@ -207,23 +240,21 @@ class _Run:
             for place in places[:_SPREAD]:
                 score = similarity if z is None else z
                 made.append(Candidate(int(place), score, similarity, z, percentile, by=("meaning",)))
-        origins = self.view.items["origin"].take(np.array([c.row for c in made], np.int64)).to_pylist()
-        for c, origin in zip(made, origins, strict=True):
-            c.name_only = origin == "name"
+        facts = self.facts([c.row for c in made])
+        for c in made:
+            c.name_only = facts[c.row]["origin"] == "name"
         return made
 
     def _worded(self, asked: Asked, most: int) -> list[Candidate]:
         """Item rows by their words; each with whether that is proof."""
         near = self.view.words(asked.text, most, allowed=self.allowed)
-        rows = near.rows
-        table = self.view.items.select(["text", "path", "title", "origin"]).take(rows).to_pylist()
+        facts = self.facts(near.rows.tolist())
         made = []
-        for row, score, data in zip(rows, near.scores, table, strict=True):
+        for row, score in zip(near.rows.tolist(), near.scores, strict=True):
+            data = facts[row]
             name = data["path"].rsplit("/", 1)[-1]
             proof = asked.proof((data["text"], name, data["title"]))
-            made.append(
-                Candidate(int(row), float(score), proof=proof, by=("words",), name_only=data["origin"] == "name")
-            )
+            made.append(Candidate(row, float(score), proof=proof, by=("words",), name_only=data["origin"] == "name"))
         return made
 
     def _measure(self, joined: list[Candidate], direction: Direction, gauge: Gauge) -> None:
@@ -270,17 +301,10 @@ class _Run:
     def _leaf(self, direction: Direction) -> np.ndarray:
         asked = self._asked(direction)
         gauge = self.searcher.gauge(self.view, self.allowed)
-        z = np.full(self.view.items.num_rows, -np.inf)
+        z = np.full(len(self.view.rows), -np.inf)
         known = self.view.vector_row >= 0
         z[known] = gauge.everything(direction)[self.view.vector_row[known]]
-        for c in self._worded(asked, self.view.items.num_rows) if asked else ():
+        for c in self._worded(asked, len(self.view.rows)) if asked else ():
             if c.proof in PROVEN:
                 z[c.row] = max(z[c.row], STRONG)
         return z
-
-
-def _folded(
-    view: Snapshot, found: list[Candidate], k: int, terms: Sequence[str], group: bool, alike: bool, bar: float
-) -> tuple[Hit, ...]:
-    """`fold`, whose name is also an argument of `search`."""
-    return fold(view, found, k, terms, group=group, alike=alike, confident=bar)

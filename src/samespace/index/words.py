@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from samespace.index.snapshot import Snapshot
 from samespace.index.term import normalize
+
+if TYPE_CHECKING:
+    from samespace.index.snapshot import Snapshot
 
 __all__ = ["PROVEN", "Asked", "Proof", "script", "telling"]
 
@@ -77,13 +77,13 @@ class Asked:
     many: bool = False
 
     @classmethod
-    def of(cls, words: str, snapshot: Snapshot, allowed: np.ndarray | None = None) -> "Asked":
+    def of(cls, words: str, snapshot: "Snapshot") -> "Asked":
         """Weigh the words of a query by how often they stand in the collection."""
         terms = telling(words)
-        total = snapshot.items.num_rows
+        total = len(snapshot.rows)
         weights, rare = {}, set()
         for term in terms:
-            seen = len(snapshot.words(term, max(1, total)).rows) if total else 0
+            seen = snapshot.lexicon.count(term) if total else 0
             if total >= _ENOUGH and seen > _COMMON * total:
                 continue
             weights[term] = math.log1p((total - seen + 0.5) / (seen + 0.5))

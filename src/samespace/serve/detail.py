@@ -1,6 +1,6 @@
 """One item of an index in full: its words, what stands before and after it, its file.
 
-Knows nothing of HTTP or of searching. Imports pyarrow.
+Knows nothing of HTTP or of searching. Imports numpy.
 """
 
 import json
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
+import numpy as np
 
 from samespace.index.scan import decode_path
 from samespace.index.snapshot import Snapshot
@@ -56,11 +56,11 @@ class Place:
 
 def find(view: Snapshot, key: str) -> Place | None:
     """The item of an id, in the first of its files that is still there; None if there is none."""
-    rows = pc.indices_nonzero(pc.equal(view.items["id"], key)).to_pylist()
-    if not rows:
+    rows = view.find(key)
+    if not len(rows):
         return None
-    table = view.items.select(_COLUMNS)
-    places = [Place(row, table.slice(row, 1).to_pylist()[0]) for row in rows]
+    found = view.rows.take(rows, _COLUMNS).to_pylist()
+    places = [Place(int(row), data) for row, data in zip(rows, found, strict=True)]
     return next((place for place in places if os.path.lexists(place.native)), places[0])
 
 
@@ -92,11 +92,9 @@ def in_full(view: Snapshot, place: Place) -> dict[str, Any]:
 
 def _neighbours(view: Snapshot, place: Place, rows: range) -> list[dict[str, Any]]:
     """Items of the same file at those rows, until it ends. Item rows stand in the order of path and position."""
+    there = np.array([row for row in rows if 0 <= row < len(view.rows)], np.int64)
     made = []
-    for row in rows:
-        if not 0 <= row < view.items.num_rows:
-            break
-        data = view.items.select(["id", "path", "kind", "origin", "locator", "text"]).slice(row, 1).to_pylist()[0]
+    for data in view.rows.take(there, ["id", "path", "kind", "origin", "locator", "text"]).to_pylist():
         if data["path"] != place.data["path"]:
             break
         locator = Locator.from_dict(json.loads(data["locator"] or "{}"))
