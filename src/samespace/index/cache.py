@@ -59,7 +59,8 @@ class Cache:
         """Keep it, in place of all others, if that can be."""
         try:
             self.folder.mkdir(exist_ok=True)
-            draft = Path(tempfile.mkdtemp(dir=self.folder, prefix=_DRAFT))
+            draft = self.folder / f"{_DRAFT}{os.getpid()}-{time.time_ns()}"
+            draft.mkdir()
             try:
                 _write(draft, ground)
                 draft.rename(self.folder / ground.key)

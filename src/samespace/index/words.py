@@ -10,9 +10,10 @@ Knows nothing of vectors. Imports the standard library only, numpy for the mask.
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
@@ -47,13 +48,16 @@ def telling(text: str) -> list[str]:
 
 def script(text: str) -> str:
     """The writing most of a text's letters belong to: "LATIN", "CJK", "CYRILLIC", …; "LATIN" if it has none."""
-    counts: dict[str, int] = {}
-    for letter in text[:400]:
-        if letter.isalpha():
-            name = unicodedata.name(letter, "LATIN").split(" ", 1)[0]
-            name = "CJK" if name in ("HIRAGANA", "KATAKANA") else name
-            counts[name] = counts.get(name, 0) + 1
+    if text.isascii():
+        return "LATIN"
+    counts = Counter(_writing(letter) for letter in text[:400] if letter.isalpha())
     return max(counts, key=lambda name: counts[name]) if counts else "LATIN"
+
+
+@lru_cache(4096)
+def _writing(letter: str) -> str:
+    name = unicodedata.name(letter, "LATIN").split(" ", 1)[0]
+    return "CJK" if name in ("HIRAGANA", "KATAKANA") else name
 
 
 @dataclass(frozen=True)

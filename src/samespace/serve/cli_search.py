@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ from samespace.serve.cli import index_option
 from samespace.serve.terminal import bold, count, dim, printable
 
 if TYPE_CHECKING:
+    from samespace.encode.protocol import Encoder
     from samespace.index.protocol import Hit, Hits
+    from samespace.index.query import Query
+    from samespace.read.pool import ReaderPool
 
 __all__ = ["search"]
 
@@ -68,14 +72,12 @@ def search(
     """  # noqa: D301 - click wants the character
     from samespace.index.query import parse
     from samespace.index.search import Searcher
-    from samespace.read.pool import ReaderPool
-    from samespace.read.protocol import Options
     from samespace.serve.session import encoder_of, open_index
 
     query = parse([part.removeprefix(_MARK) for part in parts])
     opened = open_index(uri)
     encoder = encoder_of(opened)
-    with ReaderPool(Options(wants=encoder.modalities), workers=1) as pool:
+    with _reader(query, encoder) as pool:
         hits = Searcher(opened, encoder, pool).search(query, k=k, where=where, hybrid=not no_hybrid)
     if paths0:
         _raw_paths(hits)
@@ -84,6 +86,18 @@ def search(
             click.echo(json.dumps(_object(hit), ensure_ascii=False) if as_json else _text(rank, hit))
     sys.stdout.flush()
     _remarks((*query.explain(), *hits.notes), hits)
+
+
+def _reader(query: "Query", encoder: "Encoder") -> "AbstractContextManager[ReaderPool | None]":
+    """What reads the files of a query; nothing if it has none, and nothing is imported for it."""
+    from samespace.index.query import File
+
+    if not any(isinstance(part.source, File) for part in query.parts()):
+        return nullcontext()
+    from samespace.read.pool import ReaderPool
+    from samespace.read.protocol import Options
+
+    return ReaderPool(Options(wants=encoder.modalities), workers=1)
 
 
 def _raw_paths(hits: "Hits") -> None:

@@ -3,7 +3,10 @@
 Imports lance and a model where they are used.
 """
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from samespace.encode.protocol import Encoder
 from samespace.errors import SpaceMismatchError, StoreError
@@ -16,9 +19,31 @@ __all__ = ["encoder_of", "open_index", "open_or_create"]
 
 def open_index(uri: str) -> "LanceIndex":
     """The index at a place. Raises IndexNotFoundError with the command that makes one."""
-    from samespace.index.lance import LanceIndex
+    with _without_pandas():
+        from samespace.index.lance import LanceIndex
 
     return LanceIndex.open(uri)
+
+
+@contextmanager
+def _without_pandas() -> Iterator[None]:
+    """Import pyarrow without pandas, which it looks for at its first array, for whoever may bring one: nobody here.
+
+    Where pandas is installed it is a third of a second of CPU time. Whoever imports it later gets it.
+    """
+
+    class Absent:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            if name == "pandas":
+                raise ModuleNotFoundError("not now", name=name)
+
+    finder: Any = Absent()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def encoder_of(index: "LanceIndex") -> Encoder:
