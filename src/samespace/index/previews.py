@@ -48,7 +48,7 @@ class Previews:
 
     def get(self, key: str) -> bytes | None:
         """The picture of a key; None if there is none, or if it is no key."""
-        if not _KEY.fullmatch(key):
+        if not self.is_key(key):
             return None
         path = self.path(key)
         if path is None:
@@ -57,9 +57,14 @@ class Previews:
             return path.read_bytes()
         return None
 
+    @staticmethod
+    def is_key(text: str) -> bool:
+        """Whether a text is a key, as `put` returns it."""
+        return _KEY.fullmatch(text) is not None
+
     def path(self, key: str) -> Path | None:
         """Where a picture is kept, there or not; None in memory. Raises ValueError if it is no key."""
-        if not _KEY.fullmatch(key):
+        if not self.is_key(key):
             raise ValueError(f"{key[:80]!r} is no key of a preview\nA key is 32 hex letters, as `put` returns it.")
         return self.folder / key[:2] / f"{key}.webp" if self.folder else None
 
