@@ -10,6 +10,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from samespace.index.adopt import Fragments, adopt, file_rows_of
 from samespace.index.cache import refresh
 from samespace.index.check import check_commit
 from samespace.index.keys import Keys
@@ -110,6 +111,26 @@ class LanceWriter:
         self._doubted.difference_update(file.path for file in files)
         self._sure = True
         self._upkeep.step()
+
+    def adopt(self, parts: Sequence[Fragments]) -> dict[str, FileRow]:
+        """Commit what the workers of a bulk run wrote; on the disk when it returns.
+
+        Vectors, items, files, as always: a kill in between leaves the old index, and the same call mends it.
+
+        Returns:
+            the file rows by path.
+        """
+        self._require_open()
+        if not self._sure:
+            self._load()
+        self._sure = False
+        adopt(self._tables, self._medium, self._name, "digest", parts, self._known)
+        adopt(self._tables, self._medium, "items", "id", parts, self._ids)
+        rows = file_rows_of(self._tables, parts)
+        self._write("files", "path", file_table(list(rows.values()), self._schemas["files"]), self._paths)
+        self._doubted.difference_update(rows)
+        self._sure = True
+        return rows
 
     def _write(self, name: str, key: str, rows: pa.Table, known: Keys) -> None:
         """Append rows that are new, which is cheap; replace by their keys if some are there already."""

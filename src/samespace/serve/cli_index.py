@@ -32,7 +32,12 @@ __all__ = ["index"]
 @click.option(
     "--speech-weights", metavar="DIR", help="Folder of a CTranslate2 Whisper model: other languages, or better."
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Reading processes.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), help="Reading processes: 2; in a bulk run 1 beside each encoder."
+)
+@click.option("--processes", type=click.IntRange(1, 256), metavar="N", help="Bulk run in N processes of this machine.")
+@click.option("--ray", metavar="ADDRESS", help="Bulk run on a Ray cluster; 'local' starts one here.")
+@click.option("--journal", metavar="FILE", type=click.Path(path_type=Path), help="Where a bulk run notes what is done.")
 @click.option("--retry-failed", is_flag=True, help="Try again what could not be read, though nothing changed.")
 @click.option("--forget", is_flag=True, help="Forget what is known of folders that are missing or empty.")
 @click.option("--wait", type=click.FloatRange(0), default=0.0, metavar="S", help="Wait for another writer to end.")
@@ -49,19 +54,26 @@ def index(ctx: click.Context, /, folders: tuple[str, ...], uri: str, **flags: An
     \b
     samespace index ~/Documents ~/Pictures
     samespace index . --index /data/my.index --model multilingual-e5-small --watch
+    samespace index /data --processes 8
+    samespace index s3://bucket/letters --index letters.index
     """  # noqa: D301 - click wants the character
     from samespace.index.scan import resolve
     from samespace.read.protocol import Options
+    from samespace.serve.bulk import in_stores, is_bulk, run_bulk
     from samespace.serve.session import open_or_create
 
     line = Line(quiet=flags["quiet"])
-    roots = resolve(folders, forget=flags["forget"])
+    in_bulk = is_bulk(folders, flags)
+    roots = [] if in_stores(folders) else resolve(folders, forget=flags["forget"])
     opened, encoder = open_or_create(uri, flags["model"])
     speech = False if flags["no_speech"] else None
     options = Options(ocr=not flags["no_ocr"], speech=speech, speech_weights=flags["speech_weights"])
     with _stoppable(flags["quiet"]) as (stop, received):
         run = _Runner(opened, encoder, roots, options, stop, line, flags)
-        run.update(retry_failed=flags["retry_failed"])
+        if in_bulk:
+            run.told(run_bulk(opened, encoder, roots or folders, options, flags, stop, run.show))
+        else:
+            run.update(retry_failed=flags["retry_failed"])
         if flags["watch"] and not stop.is_set():
             _watch(run, roots, uri, stop, line)
     if received:
@@ -88,14 +100,22 @@ class _Runner:
             self._encoder,
             self._roots,
             options=self._options,
-            workers=self._flags["workers"],
-            progress=lambda p: self._line.show(_progress(p)),
+            workers=self._flags["workers"] or 2,
+            progress=self.show,
             stop=self._stop,
             retry_failed=retry_failed,
             forget=self._flags["forget"],
             wait=self._flags["wait"] if wait is None else wait,
             tidy=tidy,
         )
+        self.told(counts)
+
+    def show(self, now: "Progress") -> None:
+        """Say how it stands."""
+        self._line.show(_progress(now))
+
+    def told(self, counts: "Counts") -> None:
+        """Say what came of it."""
         self._line.clear()
         if self._flags["as_json"]:
             click.echo(json.dumps(counts.to_dict()))
