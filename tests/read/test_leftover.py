@@ -53,6 +53,13 @@ def test_young_ones_files_links_and_others_names_stay(tmp_path: Path):
     assert sweep() == 0 and young.exists() and target.exists() and _aged_file.exists()
 
 
+def test_a_folder_of_the_users_own_stays_whatever_it_is_called(tmp_path: Path):
+    for name in ("samespace-demo", "samespace-index-2024", "samespace-bench-l7oux7ko", "samespace-read-1-abcdefgh.bak"):
+        (tmp_path / name).mkdir()
+        _aged(tmp_path / name)
+    assert sweep() == 0 and len(list(tmp_path.iterdir())) == 4
+
+
 def test_a_folder_is_private_and_goes_once_or_twice():
     folder = Folder("test")
     assert folder.path.stat().st_mode & 0o777 == 0o700

@@ -7,6 +7,7 @@ Knows nothing of what is in them. Imports the standard library only.
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 __all__ = ["Folder", "sweep"]
 
 _PREFIX = "samespace-"
+_OURS = re.compile(r"samespace-[a-z]+-\d+-[a-z0-9_]{8}")  # as Folder names them; any other may be a user's own
 _YOUNG = 60.0  # seconds in which a folder may be made and not yet locked
 
 
@@ -45,7 +47,7 @@ def sweep() -> int:
     gone = 0
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
-            if entry.name.startswith(_PREFIX):
+            if _OURS.fullmatch(entry.name):
                 with suppress(OSError):
                     gone += _swept(entry)
     return gone
