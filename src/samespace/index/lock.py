@@ -17,7 +17,7 @@ from pathlib import Path
 
 from samespace.errors import IndexLockedError, StoreError
 
-__all__ = ["NAME", "hold", "owner"]
+__all__ = ["NAME", "hold", "owner", "unfinished"]
 
 NAME = "writer.lock"
 _PAUSE = 0.05  # seconds between two tries
@@ -50,6 +50,7 @@ def hold(folder: Path, *, wait: float = 0.0) -> Iterator[bool]:
         in_order = not os.pread(handle, 1, 0)
         os.ftruncate(handle, 0)
         os.pwrite(handle, owner().encode(), 0)
+        _sync(handle, folder)  # a power cut must not make the next writer believe that all is well
         yield in_order
         os.ftruncate(handle, 0)
     finally:
@@ -66,6 +67,24 @@ def _take(handle: int, folder: Path, until: float) -> None:
                 owner = os.pread(handle, 500, 0).decode("utf-8", "replace")
                 raise IndexLockedError(str(folder), owner or "its name is not written yet") from None
         time.sleep(min(_PAUSE, max(0.0, until - time.monotonic())))
+
+
+def unfinished(folder: Path) -> bool:
+    """Whether somebody writes right now, or the last who did came to no end."""
+    try:
+        return (folder / NAME).stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _sync(handle: int, folder: Path) -> None:
+    """Put the owner's name on the disk, and the name of the file."""
+    os.fsync(handle)
+    place = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
 
 
 def owner() -> str:
