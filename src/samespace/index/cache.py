@@ -119,15 +119,16 @@ def cache_of(tables: Tables) -> Cache | None:
     return Cache(tables.folder / "cache") if tables.folder else None
 
 
-def refresh(tables: Tables, most: int) -> None:
+def refresh(tables: Tables, most: int, fewest: int = WORD_ROWS) -> None:
     """Bring the cache of an index up to date: for the writer, when it has put the tables in order.
 
     Args:
         tables: of the index.
         most: vector rows up to which they are searched in RAM, and so kept as int8.
+        fewest: items up to which nothing is kept: so few are as cheap to read.
     """
     cache, view = cache_of(tables), tables.view()
-    if cache is None or view.items.count_rows() <= WORD_ROWS or (cache.folder / mark(view)).is_dir():
+    if cache is None or view.items.count_rows() <= fewest or (cache.folder / mark(view)).is_dir():
         return
     last = cache.load()
     ground = Ground.of(view, last)

@@ -24,7 +24,7 @@ from samespace.index.far import Far, held
 from samespace.index.ground import Ground, mark
 from samespace.index.lance_writer import LanceWriter
 from samespace.index.lock import NAME, hold
-from samespace.index.medium import folder_of, writing_to
+from samespace.index.medium import place, sized, writing_to
 from samespace.index.placed import Held, Rows, Taken
 from samespace.index.previews import Previews
 from samespace.index.protocol import FileRow, Nearest, Status
@@ -66,7 +66,7 @@ class LanceIndex:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self.uri, self.card = tables.uri, tables.card
-        self.previews = Previews(tables.folder / "previews" if tables.folder else None)
+        self.previews = Previews(tables.folder / "previews") if tables.folder else FarPreviews(self.uri)
         self.ram_rows, self.word_rows, self.cold_rows = RAM_ROWS, WORD_ROWS, WORD_ROWS
         self._cache = cache_of(tables)
         self._lock = Lock()
@@ -78,14 +78,13 @@ class LanceIndex:
 
         Raises:
             SpaceMismatchError: there is one of another Space.
-            StoreError: the folder holds other things, or cannot be written to, or is an object store.
+            StoreError: the place holds other things, or cannot be written to.
         """
-        folder = folder_of(str(uri))
         if not Tables.exists(str(uri)):
-            _make(folder, str(uri))
-            with hold(folder, wait=10.0):
+            _make(str(uri))
+            with writing_to(str(uri), (), wait=10.0) as (medium, _):
                 if not Tables.exists(str(uri)):
-                    Tables(str(uri), Card(space, model, dict(recipe or {}))).create(Durable(folder))
+                    Tables(str(uri), Card(space, model, dict(recipe or {}))).create(medium)
         return cls.open(uri, space)
 
     @classmethod
@@ -148,7 +147,7 @@ class LanceIndex:
         listed = len(ground.ids) > self.word_rows and any(i.name == "terms" for i in view.items.describe_indices())
         small = len(rows) <= self.cold_rows
         if small:
-            rows = Held(pa.table({name: rows.column(name) for name in [*rows.names, *([] if listed else ["terms"])]}))
+            rows = Held(pa.table({name: rows[name] for name in [*rows.names, *([] if listed else ["terms"])]}))
         finder = self._finder(view.vectors, ground, last, small)
         body = Body(view.items, ground.ids, ground.item_at) if listed else None
         memo = self._cache.notes(ground.key) if self._cache else None
@@ -190,22 +189,21 @@ class LanceIndex:
         with reading(self.uri):
             view = self._tables.view()
         tables = (view.files, view.items, view.vectors)
-        folder = self._tables.folder
-        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) if folder else 0
+        there = sized(self.uri)
         return tally(
             self.uri,
             self.card,
             view.files.to_table(),
             self.snapshot(),
-            size=size,
+            size=sum(there.sizes("").values()),
             versions=max(len(t.versions()) for t in tables),
             fragments=sum(len(t.get_fragments()) for t in tables),
-            used=usages(view, folder) if folder else None,
+            used=usages(view, there),
         )
 
     @contextmanager
     def writer(self, *, wait: float = 0.0) -> Iterator["LanceWriter"]:
-        """Take the lock. Raises IndexLockedError naming the owner; StoreError on an object store."""
+        """Take the lock. Raises IndexLockedError naming the owner."""
         with writing_to(self.uri, self._tables.parts(), wait=wait) as (medium, _):
             with reading(self.uri):
                 writer = LanceWriter(self._tables, medium, self.previews)
@@ -215,14 +213,19 @@ class LanceIndex:
                 writer.close()
 
 
-def _make(folder: Path, uri: str) -> None:
+def _make(uri: str) -> None:
     """Make an index folder; one that holds other things is refused."""
+    folder = place(uri)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        strange = [p.name for p in folder.iterdir() if p.suffix != ".lance" and p.name != NAME]
-    except OSError as err:
-        raise StoreError(
-            uri, f"no index can be made here ({err.strerror})", "Name another folder: --index DIR"
-        ) from err
+        if folder is None:
+            names = {path.partition("/")[0] for path in sized(uri).sizes("")}
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            names = {path.name for path in folder.iterdir()}
+    except SamespaceError:
+        raise
+    except Exception as err:  # of the system, or of a store far away
+        raise StoreError(uri, f"no index can be made here ({cause(err)})", "Name another place: --index DIR") from err
+    strange = [name for name in sorted(names) if not name.endswith(".lance") and not name.startswith("writer.")]
     if strange:
-        raise StoreError(uri, f"the folder holds other things ({strange[0]!r})", "Name an empty or new folder")
+        raise StoreError(uri, f"the place holds other things ({strange[0]!r})", "Name an empty or new folder")

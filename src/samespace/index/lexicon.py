@@ -110,7 +110,7 @@ class Lexicon:
         if names is None:
             facts = rows.take(first, ["path", "title"])
             names = Postings.of(named(facts["path"], facts["title"]))
-        return cls(body or Postings.of(rows.column("terms")), names, rows.file, first)
+        return cls(body or Postings.of(rows["terms"]), names, rows.file, first)
 
     def search(self, query: str, k: int, allowed: np.ndarray | None = None) -> Nearest:
         """The k best item rows with their BM25 scores; a file's name counts for rows that match, and for its first."""

@@ -36,7 +36,7 @@ class Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def column(self, name: str) -> "pa.ChunkedArray":
+    def __getitem__(self, name: str) -> "pa.ChunkedArray":
         """One column of all rows."""
 
     def take(self, rows: np.ndarray, names: Sequence[str]) -> pa.Table:
@@ -62,7 +62,7 @@ class Held:
         """(m,) number of the file of each row: they stand by path."""
         return numbered(self.table["path"].to_numpy())
 
-    def column(self, name: str) -> "pa.ChunkedArray":
+    def __getitem__(self, name: str) -> "pa.ChunkedArray":
         """One column of all rows."""
         return self.table[name]
 
@@ -102,7 +102,7 @@ class Taken:
     def _columns(self) -> "dict[str, pa.ChunkedArray]":
         return {}
 
-    def column(self, name: str) -> "pa.ChunkedArray":
+    def __getitem__(self, name: str) -> "pa.ChunkedArray":
         """One column of all rows; kept, but for the words, which are most of what there is."""
         if name in ("text", "terms"):
             return self._read(name)
@@ -114,7 +114,7 @@ class Taken:
         """Some columns of some rows."""
         if len(rows) * _WHOLE > len(self):
             at = pa.array(rows, pa.int64())
-            return pa.table({name: self.column(name).take(at) for name in names})
+            return pa.table({name: self[name].take(at) for name in names})
         own = [name for name in names if name not in _OF_FILES]
         facts = [name for name in names if name in _OF_FILES or name in _OF_EITHER]
         made = dict(zip(own, _few(self.items, self.item_at[rows], own), strict=True))

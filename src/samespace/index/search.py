@@ -8,7 +8,6 @@ Meets an Encoder only by its protocol. Imports numpy and pyarrow. Letters: n vec
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -161,22 +160,12 @@ class Searcher:
         return self._background
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """The columns of a view's item rows as a filter asks for them: those it names and no others."""
-
-    view: Snapshot
-
-    def __getitem__(self, name: str) -> Any:
-        return self.view.rows.column(name)
-
-
 class _Run:
     """One search on its way."""
 
     def __init__(self, searcher: Searcher, view: Snapshot, query: Query, hybrid: bool) -> None:
         self.searcher, self.view, self.query, self.hybrid = searcher, view, query, hybrid
-        self.allowed = query.filter.mask(_Columns(view)) if query.filter else None
+        self.allowed = query.filter.mask(view.rows) if query.filter else None
         self.composer = Composer(searcher.encoder, searcher.carry, view, searcher.pool)
         self.composed: Literal["single", "model", "sum", "logic"] = "logic"
         self.terms: tuple[str, ...] = ()

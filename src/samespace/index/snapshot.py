@@ -95,11 +95,11 @@ class Snapshot:
         Strings: id, digest, reading, path, root, kind, origin, modality, mime, language, title, preview, text,
         content, locator and meta (both JSON); numbers: position, size, modified. Nothing is null.
         """
-        return pa.table({name: self.rows.column(name) for name in self.rows.names})
+        return pa.table({name: self.rows[name] for name in self.rows.names})
 
     def find(self, key: str) -> np.ndarray:
         """Item rows of an item's id: one for each file that it stands in."""
-        return np.asarray(pc.indices_nonzero(pc.equal(self.rows.column("id"), key)).to_numpy(), np.int64)
+        return np.asarray(pc.indices_nonzero(pc.equal(self.rows["id"], key)).to_numpy(), np.int64)
 
     def nearest(self, query: Vectors, k: int, *, allowed: np.ndarray | None = None) -> list[Nearest]:
         """The k nearest vector rows of each query row: Index.nearest on this view."""
