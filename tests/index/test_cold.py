@@ -56,13 +56,14 @@ QUERIES = [
     Query.text("herring") - Query.text("tax form"), Query.text("moon") & ~Query.text("bread"),
     Query.text("boat") | Query.text("港口的夜晚"),
 ]  # fmt: skip
+slow = pytest.mark.slow
 FILTERS = [
-    None,
-    "kind = image",
-    'folder = "/d1" and size > 2000',
-    "meta.page < 30 or language = ru",
-    "name like *boat*",
-]
+    None, "name like *boat*", pytest.param("kind = image", marks=slow),
+    pytest.param('folder = "/d1" and size > 2000', marks=slow),
+    pytest.param("meta.page < 30 or language = ru", marks=slow),
+]  # fmt: skip
+HARMS = ["torn", "no numbers"]
+HARMS += [pytest.param(harm, marks=slow) for harm in ("gone", "foreign", "other", "no head", "file")]
 
 
 @pytest.fixture(scope="module")
