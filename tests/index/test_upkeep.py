@@ -6,6 +6,7 @@ from pathlib import Path
 import lance
 import made_rows as rows
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from samespace import Space
@@ -75,6 +76,121 @@ def test_disk_stays_bounded_over_many_changes(tmp_path, red: Space):
         sizes.append(size(index))
     assert len(index) == 30
     assert max(sizes[1:]) < 1.5 * sizes[0]
+
+
+def bounded(writer, floor: int, index: LanceIndex) -> None:
+    """Give a writer an upkeep whose floor is small."""
+    writer._upkeep = Upkeep(index._tables, writer._medium, floor=floor)
+
+
+@pytest.mark.parametrize("turns", [25, pytest.param(90, marks=pytest.mark.slow)])
+def test_disk_stays_bounded_after_each_commit_of_a_long_run(tmp_path, turns: int):
+    """Commits, changes of what is there, removals; nobody calls for maintenance. Live bytes are counted apart."""
+    space = Space("t/wide@1", 256, "cosine", "cd" * 16)
+    index = LanceIndex.create(tmp_path / "i", space, "m")
+    floor, over, files = 50_000, 0.0, {}
+    with index.writer() as writer:
+        bounded(writer, floor, index)
+        for turn in range(turns):
+            rows.commit(writer, space, turn, 20)
+            writer.commit([rows.file(turn // 2, turn, items=20)], [], [], space.empty())
+            files |= {turn: turn, turn // 2: turn}
+            if turn % 9 == 8:
+                writer.remove([f"/files/{turn - 3}.txt"])
+                files.pop(turn - 3, None)
+            live = sum(named(index, name) for name in writer._upkeep.names)
+            over = max(over, size(index) - 2.2 * live)
+            if turn % 10 == 9:
+                assert all(used.versions < 200 and used.fragments < 80 for used in writer._upkeep.usage().values())
+        assert writer._medium.written > 10 * floor
+    assert over < 4 * floor
+    assert len(index) == 20 * len(set(files.values()))
+    with index.writer() as writer:
+        writer.maintain()
+    assert len(index) == 20 * len(set(files.values()))
+
+
+def named(index: LanceIndex, table: str) -> int:
+    """Bytes that the newest version of a table names, found by opening it, without a look at our own count."""
+    made = lance.dataset(str(Path(index.uri) / f"{table}.lance"))
+    folder = Path(made.uri.removeprefix("file://"))
+    manifest = min((folder / "_versions").glob("*.manifest"))
+    data = [folder / "data" / file.path for f in made.get_fragments() for file in f.data_files()]
+    holes = [f.metadata.deletion_file.path(f.fragment_id) for f in made.get_fragments() if f.metadata.deletion_file]
+    return sum(p.stat().st_size for p in [manifest, *data, *(folder / hole for hole in holes)])
+
+
+def test_usage_is_what_the_newest_version_names(tmp_path, red: Space):
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    rows.fill(index, 9)
+    with index.writer() as writer:
+        writer.commit([rows.file(1, 2)], [], [], red.empty())
+        writer.remove(["/files/3.txt"])
+        for name, used in writer._upkeep.usage().items():
+            assert used.live == named(index, name)
+            assert used.bytes == sum(p.stat().st_size for p in (tmp_path / "i" / f"{name}.lance").rglob("*.*"))
+            assert used.waste == used.bytes - used.live and used.kept == 0
+    assert {n: u["versions"] for n, u in index.status().tables.items()} == {
+        "vec_aaaaaaaaaaaa": 2, "items": 2, "files": 4,
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_rows_are_joined_by_sizes_so_that_few_are_written_twice(tmp_path):
+    """Over 150 commits the fragments stay few, and a row is written about twice: once as it comes, once joined."""
+    space = Space("t/wide@1", 256, "cosine", "cd" * 16)
+    index = LanceIndex.create(tmp_path / "i", space, "m")
+    with index.writer() as writer:
+        bounded(writer, 1 << 30, index)  # never for room, only for their number
+        for f in range(150):
+            rows.commit(writer, space, f, 60)
+            if f % 30 == 29:
+                assert all(used.fragments <= 12 + 64 for used in writer._upkeep.usage().values())
+        live = sum(used.live for used in writer._upkeep.usage().values())
+        assert writer._medium.written < 3.5 * live
+    assert len(index) == 9_000
+
+
+def test_a_full_disk_in_the_upkeep_after_a_commit_does_not_undo_the_commit(tmp_path, red: Space, monkeypatch):
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    with index.writer() as writer:
+        bounded(writer, 0, index)
+        monkeypatch.setattr(Upkeep, "_compact", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        for f in range(5):
+            rows.commit(writer, red, f)
+    assert len(index) == 15
+
+
+def test_a_reader_whose_version_was_cleaned_up_takes_a_newer_one(tmp_path, red: Space):
+    """The files of its view go between opening and reading: it reads the next one, and never half of both."""
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    with index.writer() as writer:
+        for f in range(15):
+            rows.commit(writer, red, f)
+        views = []
+
+        def read(view):
+            views.append((view.items.version, view.items.count_rows()))
+            if len(views) < 3:
+                rows.commit(writer, red, 100 + len(views))
+                Upkeep(index._tables, writer._medium, age=timedelta(0)).run()
+                for _ in range(15):
+                    rows.commit(writer, red, 0)
+                Upkeep(index._tables, writer._medium, age=timedelta(0)).run()
+            return view.items.to_table().num_rows, view.files.to_table().num_rows
+
+        assert index._tables.consistent(read) == (51, 17)
+    assert len(views) == 3 and views[0][1] == 45
+
+
+def test_damage_is_told_from_a_version_that_is_gone(tmp_path, red: Space):
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    rows.fill(index, 2)
+    next((tmp_path / "i" / "items.lance" / "data").glob("*")).unlink()
+    calls = []
+    with pytest.raises((OSError, pa.ArrowException)):
+        index._tables.consistent(lambda view: calls.append(1) or view.items.to_table())
+    assert len(calls) == 1
 
 
 def test_after_no_change_nothing_is_written(tmp_path, red: Space):
