@@ -34,7 +34,7 @@ def test_many_that_come_one_by_one_are_sorted_in():
     for i in range(1000, 12_000):
         made.add([digest(i)])
     assert len(made) == 12_000 and len(made._recent) <= 4096
-    assert made.have(pa.array([digest(i) for i in range(0, 24_000)])).tolist() == [True] * 12_000 + [False] * 12_000
+    assert made.have(pa.array([digest(i) for i in range(24_000)])).tolist() == [True] * 12_000 + [False] * 12_000
 
 
 def test_two_whose_first_halves_are_alike_are_two():

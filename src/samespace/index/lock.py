@@ -8,6 +8,7 @@ Knows nothing of what is written. Imports the standard library only.
 
 import fcntl
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ def hold(folder: Path, *, wait: float = 0.0) -> Iterator[bool]:
 
     Raises:
         IndexLockedError: somebody else has it; says who.
-        StoreError: the folder cannot be written to.
+        StoreError: the folder cannot be written to, or its file system knows no locks.
     """
     path = folder / NAME
     try:
@@ -64,9 +65,27 @@ def _take(handle: int, folder: Path, until: float) -> None:
             return
         except BlockingIOError:
             if time.monotonic() >= until:
-                owner = os.pread(handle, 500, 0).decode("utf-8", "replace")
-                raise IndexLockedError(str(folder), owner or "its name is not written yet") from None
+                raise IndexLockedError(str(folder), _described(os.pread(handle, 500, 0))) from None
+        except OSError as err:
+            raise StoreError(
+                str(folder), f"its file system gives no locks ({err.strerror})",
+                "Put the index on a local disk: --index DIR",
+            ) from err  # fmt: skip
         time.sleep(min(_PAUSE, max(0.0, until - time.monotonic())))
+
+
+def _described(text: bytes) -> str:
+    """The owner as it named itself, and whether it is stopped: then it will never end."""
+    name = text.decode("utf-8", "replace") or "its name is not written yet"
+    found = re.match(r"process (\d+) on (.*), since", name)
+    if found and found[2] == socket.gethostname():
+        try:
+            state = Path(f"/proc/{found[1]}/stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, IndexError):
+            state = ""
+        if state in ("T", "t"):
+            return f"{name}; it is stopped, to let it go on: kill -CONT {found[1]}"
+    return name
 
 
 def unfinished(folder: Path) -> bool:
