@@ -11,16 +11,32 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
 from typing import Any
 
+from samespace.errors import MissingExtraError
 from samespace.index.lease import Lease, store_at
 from samespace.index.previews import Previews
 
-__all__ = ["Bucket", "FarPreviews"]
+__all__ = ["Bucket", "FarPreviews", "Listing"]
 
 _SENDERS = 8
 _PENDING = 64  # pictures on their way before the next one waits
 
 
-class Bucket:
+class Listing:
+    """What is there, for those who only read.
+
+    Args:
+        store: of obstore.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+
+    def sizes(self, part: str) -> dict[str, int]:
+        """Bytes of each object below a part, by its path below that part."""
+        return sizes(self.store, part)
+
+
+class Bucket(Listing):
     """A Medium.
 
     Args:
@@ -29,7 +45,8 @@ class Bucket:
     """
 
     def __init__(self, store: Any, lease: Lease) -> None:
-        self._store, self._lease = store, lease
+        super().__init__(store)
+        self._lease = lease
         self.written = 0  # not counted: listing after every commit would cost more than it tells
 
     def sync(self, *parts: str) -> int:
@@ -37,15 +54,11 @@ class Bucket:
         self._lease.require()
         return 0
 
-    def sizes(self, part: str) -> dict[str, int]:
-        """Bytes of each object below a part, by its path below that part."""
-        return sizes(self._store, part)
-
     def tail(self, path: str, count: int) -> bytes:
         """The last bytes of an object; fewer if it has no more."""
-        size = self._store.head(path)["size"]
+        size = self.store.head(path)["size"]
         start = max(0, size - count)
-        return bytes(self._store.get_range(path, start=start, end=size)) if size else b""
+        return bytes(self.store.get_range(path, start=start, end=size)) if size else b""
 
     def forget(self, part: str) -> None:
         """There is nothing to forget."""
@@ -95,7 +108,7 @@ class FarPreviews(Previews):
             return None
         try:
             return bytes(self._store.get(_place(key)).bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, MissingExtraError):
             return None
 
     def sync(self) -> None:

@@ -15,15 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from samespace.errors import SpaceMismatchError, StoreError
+from samespace.errors import SamespaceError, SpaceMismatchError, StoreError
 from samespace.index.body import Body
 from samespace.index.cache import cache_of
 from samespace.index.disk import Disk
-from samespace.index.durable import Durable
 from samespace.index.far import Far, held
 from samespace.index.ground import Ground, mark
 from samespace.index.lance_writer import LanceWriter
-from samespace.index.lock import NAME, hold
 from samespace.index.medium import place, sized, writing_to
 from samespace.index.placed import Held, Rows, Taken
 from samespace.index.previews import Previews
@@ -33,7 +31,7 @@ from samespace.index.schema import Card, file_rows
 from samespace.index.snapshot import Finder, Prepared, Snapshot
 from samespace.index.status import tally
 from samespace.index.tables import Tables, View
-from samespace.index.trouble import reading
+from samespace.index.trouble import cause, reading
 from samespace.index.upkeep import RAM_ROWS, WORD_ROWS
 from samespace.index.usage import usages
 from samespace.space import Space, Vectors
@@ -66,7 +64,7 @@ class LanceIndex:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self.uri, self.card = tables.uri, tables.card
-        self.previews = Previews(tables.folder / "previews") if tables.folder else FarPreviews(self.uri)
+        self.previews = _previews(tables)
         self.ram_rows, self.word_rows, self.cold_rows = RAM_ROWS, WORD_ROWS, WORD_ROWS
         self._cache = cache_of(tables)
         self._lock = Lock()
@@ -213,6 +211,15 @@ class LanceIndex:
                 writer.close()
 
 
+def _previews(tables: Tables) -> Previews:
+    """Where the small pictures of an index are."""
+    if tables.folder is not None:
+        return Previews(tables.folder / "previews")
+    from samespace.index.bucket import FarPreviews
+
+    return FarPreviews(tables.uri)
+
+
 def _make(uri: str) -> None:
     """Make an index folder; one that holds other things is refused."""
     folder = place(uri)
@@ -225,7 +232,8 @@ def _make(uri: str) -> None:
     except SamespaceError:
         raise
     except Exception as err:  # of the system, or of a store far away
-        raise StoreError(uri, f"no index can be made here ({cause(err)})", "Name another place: --index DIR") from err
+        why = (err.strerror if isinstance(err, OSError) else None) or cause(err)
+        raise StoreError(uri, f"no index can be made here ({why})", "Name another folder: --index DIR") from err
     strange = [name for name in sorted(names) if not name.endswith(".lance") and not name.startswith("writer.")]
     if strange:
         raise StoreError(uri, f"the place holds other things ({strange[0]!r})", "Name an empty or new folder")

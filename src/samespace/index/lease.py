@@ -23,7 +23,7 @@ from samespace.index.lock import NAME, owner
 
 __all__ = ["TTL", "Lease", "hold_lease", "store_at"]
 
-TTL: Final = 60.0
+TTL = 60.0
 """Seconds without a renewal after which a lease is free."""
 
 _CLOCK = "writer.clock"  # written to learn what time it is over there
@@ -102,13 +102,13 @@ class Lease:
 
 
 @contextmanager
-def hold_lease(uri: str, *, wait: float = 0.0, ttl: float = TTL) -> Iterator[tuple[bool, Lease]]:
+def hold_lease(uri: str, *, wait: float = 0.0, ttl: float | None = None) -> Iterator[tuple[bool, Lease]]:
     """Hold the lock of an index on an object store.
 
     Args:
         uri: of the index.
         wait: seconds to wait for another owner to end.
-        ttl: seconds without a renewal after which the lock is free.
+        ttl: seconds without a renewal after which the lock is free; None = TTL.
 
     Yields:
         whether the last owner ended in order, and the lease.
@@ -117,7 +117,7 @@ def hold_lease(uri: str, *, wait: float = 0.0, ttl: float = TTL) -> Iterator[tup
         IndexLockedError: somebody else has it; says who.
         StoreError: the store cannot be reached or written to.
     """
-    store = store_at(uri)
+    store, ttl = store_at(uri), TTL if ttl is None else ttl
     in_order, tag = _take(store, uri, time.monotonic() + wait, ttl)
     lease = Lease(store, uri, tag, ttl)
     try:

@@ -1,4 +1,4 @@
-"""What an index stands on: the one switch between a folder and, one day, an object store.
+"""What an index stands on: the one switch between a folder and an object store.
 
 A folder needs fsync and a lock of the operating system. An object store needs neither: what it took is there, and a
 lease says who writes. Whatever writes tables asks for a Medium and does not know which one it has.
@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from samespace.errors import StoreError
 from samespace.index.durable import Durable
 from samespace.index.lock import hold
 from samespace.index.torn import repair
 
-__all__ = ["Medium", "folder_of", "place", "writing_to"]
+__all__ = ["Medium", "Sized", "place", "sized", "writing_to"]
 
 
 def place(uri: str) -> Path | None:
@@ -27,7 +26,14 @@ def place(uri: str) -> Path | None:
     return None if re.match(r"[a-z][a-z0-9+.-]+://", uri) else Path(uri)
 
 
-class Medium(Protocol):
+class Sized(Protocol):
+    """What knows the size of files."""
+
+    def sizes(self, part: str) -> Mapping[str, int]:
+        """Bytes of each file below a part ("" = all of it), by its path below that part."""
+
+
+class Medium(Sized, Protocol):
     """Where tables are written.
 
     Attributes:
@@ -38,9 +44,6 @@ class Medium(Protocol):
 
     def sync(self, *parts: str) -> int:
         """Return when all new files below some parts (none = all) would survive a power cut; how many there were."""
-
-    def sizes(self, part: str) -> Mapping[str, int]:
-        """Bytes of each file below a part, by its path below that part."""
 
     def tail(self, path: str, count: int) -> bytes:
         """The last bytes of a file."""
@@ -64,8 +67,16 @@ def writing_to(uri: str, parts: Iterable[str], *, wait: float = 0.0) -> Iterator
     Raises:
         IndexLockedError: somebody else writes; says who.
         StoreError: it cannot be written to.
+        MissingExtraError: it is on an object store, and obstore is not installed.
     """
-    folder, parts = folder_of(uri), tuple(parts)
+    folder, parts = place(uri), tuple(parts)
+    if folder is None:
+        from samespace.index.bucket import Bucket
+        from samespace.index.lease import hold_lease, store_at
+
+        with hold_lease(uri, wait=wait) as (in_order, lease):
+            yield Bucket(store_at(uri), lease), in_order
+        return
     with hold(folder, wait=wait) as in_order:
         durable = Durable(folder, clean=parts if in_order else ())
         if not in_order:
@@ -75,12 +86,12 @@ def writing_to(uri: str, parts: Iterable[str], *, wait: float = 0.0) -> Iterator
         yield durable, in_order
 
 
-def folder_of(uri: str) -> Path:
-    """The folder of an index that is to be written. Raises StoreError on an object store."""
+def sized(uri: str) -> Sized:
+    """What knows the size of an index's files. Raises MissingExtraError on an object store without obstore."""
     folder = place(uri)
-    if folder is None:
-        raise StoreError(
-            uri, "an index on an object store can be searched, not written",
-            "Write it in a folder and copy the folder there",
-        )  # fmt: skip
-    return folder
+    if folder is not None:
+        return Durable(folder)
+    from samespace.index.bucket import Listing
+    from samespace.index.lease import store_at
+
+    return Listing(store_at(uri))

@@ -16,7 +16,7 @@ import pyarrow as pa
 from lance.fragment import write_fragments
 
 from samespace.errors import IndexNotFoundError
-from samespace.index.durable import Durable, fsync
+from samespace.index.durable import fsync
 from samespace.index.medium import Medium, place
 from samespace.index.schema import Card, schemas
 from samespace.index.torn import NOTE, before_torn
@@ -82,25 +82,29 @@ class Tables:
             return False
         return True
 
-    def create(self, durable: Durable) -> None:
+    def create(self, medium: Medium) -> None:
         """Make the tables, the files table last. An empty one that a killed `create` left is made anew.
 
         Raises:
             IndexDamagedError: there are rows, and no files table: nothing of it is touched.
         """
         for name, schema in schemas(self.card).items():
-            left = durable.folder / f"{name}.lance"
-            if left.exists():
-                if any((left / "data").glob("*")):
-                    raise damaged(self.uri, "its table 'files' is gone")
-                rmtree(left)
-            made = durable.folder / _NEW
+            left = self.folder / f"{name}.lance" if self.folder else None
+            if any(path.startswith("data/") for path in medium.sizes(f"{name}.lance")):
+                raise damaged(self.uri, "its table 'files' is gone")
+            if left is None or self.folder is None:
+                lance.write_dataset(schema.empty_table(), _path(self.uri, name), schema=schema, mode="overwrite")
+                medium.sync()
+                continue
+            rmtree(left, ignore_errors=True)
+            made = self.folder / _NEW
             rmtree(made, ignore_errors=True)
             lance.write_dataset(schema.empty_table(), str(made), schema=schema)
-            durable.sync()
+            medium.sync()
             made.rename(left)  # so that a table which has its name is whole
-            durable.sync()
-        fsync(str(durable.folder.parent))
+            medium.sync()
+        if self.folder is not None:
+            fsync(str(self.folder.parent))
 
     def parts(self) -> tuple[str, ...]:
         """Names of the tables' folders."""

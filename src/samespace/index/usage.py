@@ -8,21 +8,14 @@ Knows nothing of rows. Imports lance's datasets by their methods only.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from samespace.index.durable import Durable
+from samespace.index.medium import Sized
 from samespace.index.tables import View
 
 __all__ = ["Usage", "add", "usage", "usages"]
 
 _LAST = 2**64 - 1  # Lance names version v by _LAST - v, so that the newest comes first
-
-
-class Sized(Protocol):
-    """What knows the size of files."""
-
-    def sizes(self, part: str) -> Mapping[str, int]:
-        """Bytes of each file below a part of the index, by its path below that part."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +52,8 @@ def usage(table: Any, name: str, sized: Sized) -> Usage:
     return Usage(sum(sizes.values()), live, held - live, versions, len(table.get_fragments()))
 
 
-def usages(view: View, folder: Path) -> dict[str, Usage]:
-    """Of all tables of a folder, by their names."""
-    sized = Durable(folder)
+def usages(view: View, sized: Sized) -> dict[str, Usage]:
+    """Of all tables of an index, by their names."""
     names = {Path(table.uri).stem: table for table in (view.vectors, view.items, view.files)}
     return {name: usage(table, name, sized) for name, table in names.items()}
 
