@@ -87,9 +87,9 @@ def test_a_folder_that_is_not_there(tmp_path):
 def test_a_stopped_owner_is_said_to_be_stopped(tmp_path, holder):
     os.kill(holder.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, holder.pid, os.WSTOPPED | os.WNOWAIT)
-    with pytest.raises(errors.IndexLockedError, match=f"it is stopped, to let it go on: kill -CONT {holder.pid}"):
-        with hold(tmp_path, wait=0.1):
-            pass
+    how = f"it is stopped, to let it go on: kill -CONT {holder.pid}"
+    with pytest.raises(errors.IndexLockedError, match=how), hold(tmp_path, wait=0.1):
+        pass
     os.kill(holder.pid, signal.SIGCONT)
     holder.stdin.write(b"\n")
     holder.stdin.flush()
@@ -109,11 +109,9 @@ def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(
-        errors.StoreError, match=r"gives no locks \(No locks available\)\nPut the index on a local disk"
-    ):
-        with hold(tmp_path):
-            pass
+    how = r"gives no locks \(No locks available\)\nPut the index on a local disk"
+    with pytest.raises(errors.StoreError, match=how), hold(tmp_path):
+        pass
     assert (tmp_path / NAME).read_bytes() == b""
 
 
