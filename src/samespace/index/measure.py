@@ -23,10 +23,12 @@ __all__ = ["Found", "Gauge", "Sorts", "sorts_of"]
 
 _SAMPLE = 4096  # rows that the null is measured on
 _OWN = 96  # rows of the collection that serve as unrelated pictures or sounds
-_USUAL = ((1.0, "query"),)  # the shape of a plain question
 _LARGEST_BLOCK = 65_536
 Found = tuple[int, float, float | None, float | None]
 """Vector row, similarity, z, percentile."""
+Shape = tuple[tuple[float, str], ...]
+"""Weight and sort of each summand of a query."""
+_USUAL: Shape = ((1.0, "query"),)  # a plain question
 Sorts = tuple[np.ndarray, tuple[str, ...]]
 """(n,) number of the sort of each vector row, and the names of the sorts."""
 
@@ -62,6 +64,11 @@ class Gauge:
         self._nulls: dict[tuple[object, ...], Null | None] = {}
         self._levels: dict[str, Levels] = {}
 
+    def prepare(self) -> None:
+        """Measure what plain questions are held against."""
+        for one in self.classes:
+            self._null(_USUAL, one)
+
     def nearest(self, direction: Direction, most: int) -> list[Found]:
         """The best rows of every sort, by falling worth."""
         found: list[Found] = []
@@ -92,7 +99,7 @@ class Gauge:
             rows = np.flatnonzero(one.mask)
             for start in range(0, len(rows), _LARGEST_BLOCK):
                 block = rows[start : start + _LARGEST_BLOCK]
-                vectors, null = self.view.vectors(block), self._null(direction, one)
+                vectors, null = self.view.vectors(block), self._null(direction.shape, one)
                 if null is None:
                     z[block] = similarity(direction.vectors, vectors)[0]
                 else:
@@ -100,7 +107,7 @@ class Gauge:
         return z
 
     def _judged(self, direction: Direction, one: _Class, rows: np.ndarray, scores: np.ndarray) -> list[Found]:
-        null = self._null(direction, one)
+        null = self._null(direction.shape, one)
         if null is None or not len(rows):
             return [(int(r), float(s), None, None) for r, s in zip(rows, scores, strict=True)]
         z, percentiles = null.worth(direction.vectors, self.view.vectors(rows), direction.writing)
@@ -111,11 +118,11 @@ class Gauge:
         sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(np.int64)]
         return _Class(self.view, name, mask, len(rows), sample)
 
-    def _null(self, direction: Direction, one: _Class) -> Null | None:
-        key = (one.name, direction.shape)
+    def _null(self, shape: Shape, one: _Class) -> Null | None:
+        key = (one.name, shape)
         if key not in self._nulls:
-            usual = self._memo is not None and direction.shape == _USUAL and one.name.startswith("text/")
-            self._nulls[key] = self._remembered(one) if usual else self._measured(direction.shape, one)
+            usual = self._memo is not None and shape == _USUAL and one.name.startswith("text/")
+            self._nulls[key] = self._remembered(one) if usual else self._measured(shape, one)
         return self._nulls[key]
 
     def _remembered(self, one: _Class) -> Null | None:
@@ -132,7 +139,7 @@ class Gauge:
                 memo.save(name, memo.load(name) | {one.name: made.to_dict()})
         return made
 
-    def _measured(self, shape: tuple[tuple[float, str], ...], one: _Class) -> Null | None:
+    def _measured(self, shape: Shape, one: _Class) -> Null | None:
         """The null of queries of this shape among these rows."""
         parts = [self._unrelated(sort) for _, sort in shape]
         levels = self._levels_of(one)

@@ -127,6 +127,12 @@ class Searcher:
             run.notes.append("no confident match")
         return Hits(hits, run.route(), run.composed, confident, searched, tuple(run.notes))
 
+    def prepare(self) -> None:
+        """Measure what the first search would have to, and keep it beside the index: for whoever has just made that."""
+        view = self.index.snapshot()
+        if len(view):
+            self.gauge(view, None).prepare()
+
     def carry(self, vectors: Vectors) -> Vectors:
         """Vectors to the index's Space. Raises SpaceMismatchError if no way leads there."""
         if vectors.space == self.index.space:

@@ -94,6 +94,7 @@ class _Runner:
     def update(self, *, retry_failed: bool = False, tidy: bool = True, wait: float | None = None) -> None:
         """Bring it up to date, and say what came of it."""
         from samespace.index.ingest import ingest
+        from samespace.index.search import Searcher
 
         counts = ingest(
             self._opened,
@@ -108,6 +109,8 @@ class _Runner:
             wait=self._flags["wait"] if wait is None else wait,
             tidy=tidy,
         )
+        if tidy and not self._stop.is_set():
+            Searcher(self._opened, self._encoder).prepare()
         self.told(counts)
 
     def show(self, now: "Progress") -> None:
