@@ -62,7 +62,7 @@ def test_the_fastest_form_within_the_drift_is_taken_and_the_space_stays(parent, 
     monkeypatch.setattr(accelerate, "_WORTH", 10)
     coarse, fine = (accelerated(parent).fast.drift(form) for form in ("int8", "float"))
     assert fine < coarse
-    for allowed, form in ((coarse * 1.1, "int8"), ((coarse + fine) / 2, "float"), (fine / 2, None)):
+    for allowed, form in ((coarse * 1.1, "int8"), ((coarse + fine) / 2, "float"), (fine / 2, "float32"), (-1.0, None)):
         monkeypatch.setattr(accelerate, "DRIFT", allowed)
         encoder = accelerated(parent)
         assert encoder.fast.form() == form
