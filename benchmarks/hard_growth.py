@@ -29,7 +29,7 @@ __all__ = ["growth_figures"]
 
 MODEL = "hashing:256"
 _PART = 1000  # files a folder
-_MARK = 5000  # files after which memory is first looked at
+_MARK = 0.1  # share of the files after which memory is first looked at
 _SIZES = ((1000, 5), (5000, 3), (20_000, 1), (50_000, 1))  # files, rounds
 _QUICK = ((1000, 1), (3000, 1), (5000, 1))
 
@@ -110,7 +110,7 @@ def main(index: Path, folders: list[Path]) -> None:
     marks: list[tuple[int, float]] = []
 
     def look(now: Progress) -> None:
-        if now.stage == "read" and now.files >= min(_MARK, now.total) * 0.9:
+        if now.stage == "read" and now.files >= now.total * _MARK:
             marks.append((now.files, _memory_now()))
 
     before, began = cpu(), time.perf_counter()

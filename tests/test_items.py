@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samespace import Audio, Blob, Document, Image, Locator, Mixed, Text, Video
+from samespace.items import weight
 
 locators = st.builds(
     Locator,
@@ -74,3 +75,10 @@ def test_impossible_items_are_refused() -> None:
         Blob()
     with pytest.raises(ValueError, match="either bytes or a path"):
         Blob(data=b"", path=Path("x"))
+
+
+def test_weight_is_what_is_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.webp").write_bytes(b"12345")
+    seen, unread = Image(Blob(data=b"123")), Image(Blob(path=tmp_path / "a.webp"))
+    page = Document(Blob(data=b"1234"), "words")
+    assert [weight(i) for i in (Text("abc"), seen, unread, page, Mixed((Text("ab"), seen, page)))] == [3, 3, 0, 9, 14]

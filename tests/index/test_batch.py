@@ -97,6 +97,20 @@ def test_an_encoder_that_loses_a_row_is_caught() -> None:
     assert all((f.data == ENCODER.encode([item]).data).all() for f, item in zip(found, items, strict=True))
 
 
+def test_it_is_full_by_what_it_holds_in_memory(monkeypatch) -> None:
+    monkeypatch.setattr("samespace.index.batch._BYTES", 100)
+    index, item = FlatIndex(ENCODER.space), Text("x" * 60)
+    with index.writer() as writer, Batch(writer, ENCODER, Counts()) as batch:
+        task = Task(lambda t: row_of("f", t), lambda t, r: None)
+        fulls = []
+        for i, embedded in enumerate((item, None)):
+            row = ItemRow(f"{i}", "f", item.digest(), "text", "text", "body", Locator(), item.text)
+            batch.add(row, embedded, task)
+            fulls.append(batch.full())
+        batch.flush()
+        assert (fulls, batch.full(), batch.busy) == ([False, True], False, False)
+
+
 def test_it_is_full_by_number_and_by_time() -> None:
     index = FlatIndex(ENCODER.space)
     with index.writer() as writer:
