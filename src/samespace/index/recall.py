@@ -3,6 +3,7 @@
 For `samespace doctor INDEX`. Knows nothing of how an Index searches. Imports numpy. Letters: k hits.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import process_time
 
@@ -11,9 +12,9 @@ import numpy as np
 from samespace.index.exact import best, score
 from samespace.index.protocol import Nearest
 from samespace.index.snapshot import Snapshot
-from samespace.space import Vectors
+from samespace.space import Space, Vectors
 
-__all__ = ["Recall", "recall_at_k"]
+__all__ = ["Recall", "disturbed", "recall_at_k", "shared"]
 
 _BLOCK = 20_000
 
@@ -42,22 +43,42 @@ def recall_at_k(snapshot: Snapshot, k: int = 10, *, queries: int = 50, seed: int
         snapshot: of the Index to measure.
         k: >= 1.
         queries: how many, at most as many as there are rows.
-        seed: of the choice and of the disturbance (0.3 of a vector's length in a random direction).
+        seed: of the choice and of the disturbance; see `disturbed`.
     """
-    rng, rows = np.random.default_rng(seed), len(snapshot)
+    rows = len(snapshot)
     if not rows:
         return Recall(1.0, k, 0, 0, 0.0)
-    chosen = np.sort(rng.choice(rows, min(queries, rows), replace=False))
-    data = snapshot.vectors(chosen).data.astype(np.float32)
-    noise = rng.standard_normal(data.shape).astype(np.float32)
-    noise *= 0.3 * np.linalg.norm(data, axis=1, keepdims=True) / np.linalg.norm(noise, axis=1, keepdims=True)
-    asked = snapshot.space.vectors(data + noise)
+    asked = disturbed(lambda chosen: snapshot.vectors(chosen).data, rows, snapshot.space, queries=queries, seed=seed)
     started = process_time()
     found = [snapshot.nearest(one, k)[0] for one in asked]
     spent = process_time() - started
-    truth = _truth(snapshot, asked, k)
+    return Recall(shared(found, _truth(snapshot, asked, k)), k, len(asked), rows, 1000 * spent / len(asked))
+
+
+def disturbed(
+    fetch: Callable[[np.ndarray], np.ndarray], rows: int, space: Space, *, queries: int = 50, seed: int = 0
+) -> Vectors:
+    """Some of the rows, each moved by 0.3 of its length in a random direction: queries where there are none.
+
+    Args:
+        fetch: rows by their numbers.
+        rows: how many there are.
+        space: theirs.
+        queries: how many, at most as many as there are rows.
+        seed: of the choice and of the directions.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = np.sort(rng.choice(rows, min(queries, rows), replace=False))
+    data = fetch(chosen).astype(np.float32)
+    noise = rng.standard_normal(data.shape).astype(np.float32)
+    noise *= 0.3 * np.linalg.norm(data, axis=1, keepdims=True) / np.linalg.norm(noise, axis=1, keepdims=True)
+    return space.vectors(data + noise)
+
+
+def shared(found: Sequence[Nearest], truth: Sequence[Nearest]) -> float:
+    """Mean share of each truth's rows that were found."""
     shares = [len(np.intersect1d(f.rows, t.rows)) / len(t.rows) for f, t in zip(found, truth, strict=True)]
-    return Recall(float(np.mean(shares)), k, len(asked), rows, 1000 * spent / len(asked))
+    return float(np.mean(shares))
 
 
 def _truth(snapshot: Snapshot, asked: Vectors, k: int) -> list[Nearest]:
