@@ -1,5 +1,7 @@
 """What the tests of bulk runs share: a folder with everything that goes wrong in it, and an index as plain rows."""
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,8 +31,8 @@ def new(at: Path, encoder: Hashing) -> LanceIndex:
     return LanceIndex.create(str(at), encoder.space, f"hashing:{encoder.space.dim}")
 
 
-def order(index: LanceIndex, encoder: Hashing, **settings) -> Order:
-    return Order(index.uri, LOADER, replace(Options(), wants=encoder.modalities), **settings)
+def order(index: LanceIndex, encoder: Hashing, *, loader: str = LOADER) -> Order:
+    return Order(index.uri, loader, replace(Options(), wants=encoder.modalities))
 
 
 def rows_of(index: LanceIndex) -> dict[str, object]:
@@ -55,3 +57,23 @@ def wrong_encoder(uri: str) -> Hashing:
     from samespace.encode.hashing import load
 
     return load("128")
+
+
+class Patient:
+    """Hashing that leaves word of the process it works in, and takes its time until it is told to hurry."""
+
+    def __init__(self, inner: Hashing, marks: Path) -> None:
+        self.inner, self.space, self.modalities, self._marks = inner, inner.space, inner.modalities, marks
+
+    def encode(self, items, *, role="document"):
+        (self._marks / f"working-{os.getpid()}").touch()
+        if not (self._marks / "hurry").exists():
+            time.sleep(0.5)
+        return self.inner.encode(items, role=role)
+
+
+def patient_encoder(uri: str) -> Patient:
+    """A loader of it; the environment says where word is to be left."""
+    from samespace.encode.hashing import load
+
+    return Patient(load("64"), Path(os.environ["MARKS"]))

@@ -31,6 +31,7 @@ from samespace.index.protocol import FileRow
 from samespace.index.remote import in_store, is_store, survey_store, url_of
 from samespace.index.scan import Found, resolve
 from samespace.index.schema import FORMAT
+from samespace.index.segments import spread
 from samespace.index.survey import Survey, survey
 from samespace.index.tables import Tables
 
@@ -96,7 +97,7 @@ def bulk(
         if found.blind:
             writer.commit(found.blind, [], [], index.space.empty())
         book.done()
-        run.end(writer, found, rows, tidy=tidy)
+        run.end(writer, found, rows, executor if tidy else None)
     run.meter.begin("done")
     return run.counts
 
@@ -152,8 +153,8 @@ class _Run:
         for _ in range(part.files):
             self.meter.done(part.at, part.bytes // part.files)
 
-    def end(self, writer: LanceWriter, found: Survey, rows: Mapping[str, FileRow], *, tidy: bool) -> None:
-        """Forget what is gone, unless it was stopped; tidy up."""
+    def end(self, writer: LanceWriter, found: Survey, rows: Mapping[str, FileRow], tidy: Executor | None) -> None:
+        """Forget what is gone, unless it was stopped; have it tidied up."""
         self.counts.stopped = self._stop.is_set()
         if self.counts.stopped:
             return
@@ -165,7 +166,7 @@ class _Run:
         writer.remove([url_of(path) for path in gone])
         if tidy and (gone or rows):
             self.meter.begin("tidy")
-            writer.maintain()
+            writer.maintain(spread(tidy) if tidy.workers > 1 else None)
 
 
 def cut(work: Sequence[Found], workers: int, files: int = _FILES) -> Iterator[Job]:

@@ -8,6 +8,7 @@ Knows nothing of what a job is. Imports ray (extra `ray`) when one is made.
 
 import os
 import secrets
+import socket
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -25,6 +26,7 @@ R = TypeVar("R")
 
 LOCAL = "local"
 """The address that means: a cluster on this machine, for as long as it is used."""
+_SECONDS_TO_ANSWER = 10.0
 _AHEAD = 2  # tasks that wait, for each that runs
 
 
@@ -60,6 +62,7 @@ class Cluster:
     def _start(self, address: str, cpus: int | None) -> None:
         quiet = {"log_to_driver": False, "configure_logging": False}
         if address != LOCAL:
+            _knock(address)
             self._ray.init(address=address, **quiet)
             return
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else Ray writes one into the home folder
@@ -105,6 +108,13 @@ class Cluster:
             raise
         except self._ray.exceptions.WorkerCrashedError:
             raise lost(job) from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_SECONDS_TO_ANSWER).close()
 
 
 def _call(work: Work[Any, Any], job: Any) -> Any:

@@ -18,6 +18,7 @@ from samespace.index.medium import Medium
 from samespace.index.previews import Previews
 from samespace.index.protocol import FileRow, ItemRow
 from samespace.index.schema import file_rows, file_table, item_table, schemas, vector_table
+from samespace.index.search_indexes import Build
 from samespace.index.tables import Tables
 from samespace.index.trouble import writing
 from samespace.index.upkeep import Upkeep
@@ -150,12 +151,12 @@ class LanceWriter:
         self._upkeep.step()
         return len(gone)
 
-    def maintain(self) -> None:
-        """Collect what no file leads to, compact, index, drop old versions."""
+    def maintain(self, build: Build | None = None) -> None:
+        """Collect what no file leads to, compact, index, drop old versions; `build` makes search indexes' segments."""
         self._require_open()
         with writing(self._tables.uri):
             self._collect()
-            self._upkeep.run()
+            self._upkeep.run(build)
             refresh(self._tables, self._upkeep.ram_rows)
 
     def _collect(self) -> None:

@@ -6,13 +6,13 @@ was trained on, one is built over all. A segment that a power cut damaged is thr
 Knows nothing of rows and their meaning. Imports lance's datasets by their methods only.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from samespace.index.medium import Medium
 from samespace.index.tables import Tables
 
-__all__ = ["SearchIndexes"]
+__all__ = ["Build", "SearchIndexes", "whole"]
 
 _BEHIND = 0.1  # share of rows an index may lack before it is brought up to date
 _GROWN = 3.0  # times as many rows as a segment was trained on: train again
@@ -20,11 +20,26 @@ _SEGMENTS = 4  # each costs every search
 _END = b"LANC"  # the last bytes of a whole file
 
 
-class SearchIndexes:
-    """The search indexes of one index folder, by the one who holds its lock."""
+Build = Callable[[Any, str, Sequence[int], Mapping[str, Any]], Any]
+"""Table, column, fragments, settings for Lance → a segment over them that no version names."""
 
-    def __init__(self, tables: Tables, medium: Medium) -> None:
-        self.tables, self.medium = tables, medium
+
+def whole(table: Any, column: str, fragments: Sequence[int], settings: Mapping[str, Any]) -> Any:
+    """Build a segment here, in one go."""
+    return table.create_index_uncommitted(column, name=column, replace=True, fragment_ids=list(fragments), **settings)
+
+
+class SearchIndexes:
+    """The search indexes of one index folder, by the one who holds its lock.
+
+    Args:
+        tables: of the index.
+        medium: where they are written.
+        build: makes segments; None = here, in one go.
+    """
+
+    def __init__(self, tables: Tables, medium: Medium, build: "Build | None" = None) -> None:
+        self.tables, self.medium, self.build = tables, medium, build or whole
 
     def refresh(self, name: str, column: str, settings: Callable[[int], dict[str, Any]]) -> None:
         """Bring an index up to date with its table.
@@ -46,9 +61,7 @@ class SearchIndexes:
             return
         if len(segments) >= _SEGMENTS or rows > _GROWN * largest:
             lacking, missing = list(fragments), rows
-        made = table.create_index_uncommitted(
-            column, name=column, replace=True, fragment_ids=lacking, **settings(missing)
-        )  # fmt: skip
+        made = self.build(table, column, lacking, settings(missing))
         self.medium.sync(f"{name}.lance/_indices")
         table.commit_existing_index_segments(column, column, [made])
         self.medium.sync(f"{name}.lance")

@@ -19,7 +19,7 @@ from lance.optimize import Compaction
 
 from samespace.index.disk import METRICS
 from samespace.index.medium import Medium
-from samespace.index.search_indexes import SearchIndexes
+from samespace.index.search_indexes import Build, SearchIndexes
 from samespace.index.tables import Tables
 from samespace.index.usage import Usage, add, usage
 from samespace.index.versions import purge
@@ -61,12 +61,12 @@ class Upkeep:
         self._commits, self._due = 0, float(floor)
         self._bound = float(floor)
 
-    def run(self) -> None:
-        """Do all that is due."""
+    def run(self, build: Build | None = None) -> None:
+        """Do all that is due; `build` makes the segments of search indexes (search_indexes.py)."""
         purge(self.tables, self.medium)
         for name in self.names:
             self._compact(name)
-        self._index()
+        self._index(build)
         for name in self.names:
             self._clean(name, older_than=self.age)
         self._relieve()
@@ -136,9 +136,9 @@ class Upkeep:
         if self.medium.written > self._due:
             self._relieve()
 
-    def _index(self) -> None:
+    def _index(self, build: Build | None) -> None:
         """Search indexes, where the rows are not searched in RAM."""
-        search = SearchIndexes(self.tables, self.medium)
+        search = SearchIndexes(self.tables, self.medium, build)
         vectors = self.names[0]
         search.mend()
         if self.tables.open_table("items").count_rows() > self.word_rows:
