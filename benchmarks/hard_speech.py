@@ -54,7 +54,7 @@ def _spoken(kind: str, model: Listener, told: dict[Path, str], rounds: int) -> I
     seconds, bar = sum(_seconds(path) for path in told), "<= 0.2"
     value = _each(took, seconds)
     yield Figure(f"speech, {kind}", value, "CPU s / s", bar=bar, holds=check(value, bar), n=len(told),
-                 notes=f"{model.name}; {seconds:.0f} s of sound, decoding included")  # fmt: skip
+                 notes=f"Whisper tiny.en; {seconds:.0f} s of sound, decoding included")  # fmt: skip
     wrong = sum(distance(normal(told[path]), normal(heard[path])) for path in told)
     count = sum(len(normal(text)) for text in told.values())
     yield Figure(f"speech, {kind}: word errors", wrong / count, "", n=count, notes=f"{wrong} of {count} words")

@@ -22,7 +22,7 @@ from benchmarks.data import sts
 from benchmarks.figure import Figure, check
 from benchmarks.ground_text import peer
 from samespace import Text
-from samespace.encode.accelerate import Accelerated, weights_of
+from samespace.encode.accelerate import Accelerated, Fast, weights_of
 from samespace.encode.load import DEFAULT_MODEL, load
 from samespace.encode.openvino_bert import Form, OpenVinoBert
 from samespace.encode.protocol import Encoder
@@ -70,7 +70,7 @@ def text_figures(data: Path, quick: bool) -> Iterator[Figure]:
 
 
 def _beside(
-    kind: str, texts: list[str], model: Any, forms: dict[str, Encoder | "_Form"], rounds: int
+    kind: str, texts: list[str], model: Any, forms: "dict[str, Encoder | _Form]", rounds: int
 ) -> Iterator[Figure]:
     items = [Text(text) for text in texts]
 
@@ -115,7 +115,7 @@ def _where(encoder: "Encoder | _Form") -> str:
         return f"space {encoder.space.name}"
     if encoder.translator is None:
         return f"space {encoder.space.name}, form {encoder.fast.form()}"
-    return f"own space {encoder.space.name}, form {encoder.form}, fidelity {encoder.translator.fidelity:.3f}"
+    return f"own space {encoder.space.name}, int8, fidelity {encoder.translator.fidelity:.3f}"
 
 
 class _Form:
@@ -126,9 +126,7 @@ class _Form:
         assert found is not None
         self.space, self._form = encoder.space, form
         parent, weights, pooling = found
-        from samespace.encode.accelerate import Fast
-
-        self._parent, self._fast = parent, Fast(parent, lambda f: OpenVinoBert(weights, pooling, f), (form,))
+        self._parent, self._fast = parent, Fast(parent, lambda f: OpenVinoBert(weights, pooling, f))
 
     def encode(self, items: list[Text]) -> Any:
         """As an Encoder."""
@@ -191,10 +189,10 @@ def _first_vector(rounds: int) -> Iterator[Figure]:
 
 
 def long_texts(data: Path, count: int) -> list[str]:
-    """Wikipedia passages of 60 words or more, none of those that roundings are derived from."""
+    """Wikipedia passages of 60 words or more."""
     found = pq.read_table(data / "wiki_passages/corpus.parquet").to_pydict()["text"]
     long = [text for text in found if len(text.split()) >= 60]
-    rest = list(dict.fromkeys(text for i, text in enumerate(long) if i % 40))
+    rest = list(dict.fromkeys(long))
     return [rest[i] for i in np.random.default_rng(0).permutation(len(rest))[:count]]
 
 

@@ -3,10 +3,12 @@
 Coarser arithmetic makes other vectors, so it is measured before it is used, against the encoder it stands in for, on
 fixed sentences in many languages; the result is remembered by fingerprint, version and processor.
 
-    drifts at most DRIFT (1 - cosine, the worst sentence)   the fastest such form is used: the same Space, computed
-                                                            differently; forms in openvino_bert.py, int8 and float
-    int8 drifts further and was asked for (make=True)       it is used in a Space of its own, whose parent is the
-                                                            float one, with a Translator of measured fidelity
+    int8 drifts at most DRIFT (1 - cosine, the worst sentence)   it is used: the same Space, computed differently
+    int8 drifts further                                          OpenVINO with the weights as they are (bfloat16 where
+                                                                 the processor has it, else float32), if that drifts
+                                                                 at most DRIFT
+    int8 drifts further and was asked for (make=True)            it is used in a Space of its own, whose parent is the
+                                                                 float one, with a Translator of measured fidelity
 
 Short inputs, such as a single query, go to the encoder itself: it answers before OpenVINO is imported.
 
@@ -24,7 +26,7 @@ from typing import Any, Final, Literal, Protocol, get_args
 
 import numpy as np
 
-from samespace.encode import engine, rounding
+from samespace.encode import engine
 from samespace.encode.openvino_bert import BertWeights, Form, OpenVinoBert
 from samespace.encode.protocol import Encoder, Role
 from samespace.encode.recipe import Recipe
@@ -39,7 +41,6 @@ __all__ = ["DRIFT", "SENTENCES", "Accelerated", "Fast", "accelerated", "weights_
 DRIFT: Final = 1e-3
 """1 - cosine up to which two ways of computing count as one Space."""
 
-_PRECISION: Final[dict[Form, str]] = {"int8": "int8", "smooth": f"int8-smooth{rounding.VERSION}"}
 _WORTH = 1500  # tokens of one call from which importing and compiling pay
 _TOKENS = 2048  # padded, of one batch
 
@@ -89,22 +90,19 @@ def accelerated(encoder: Encoder, *, make: bool = False) -> Encoder:
             raise RecipeError(encoder.space.name, "there is no int8 form of this kind of model", "Leave accelerate out")
         raise MissingExtraError("accelerate=True", "openvino", "cpu")
     parent, weights, pooling = found
-    forms = tuple(form for form in get_args(Form) if form != "smooth" or rounding.known(weights))
-    fast = Fast(parent, lambda form: OpenVinoBert(weights, pooling, form), forms)
+    fast = Fast(parent, lambda form: OpenVinoBert(weights, pooling, form))
     return _marked(parent, fast) if make else Accelerated(parent.space, parent.recipe, parent, fast)
 
 
 def _marked(parent: Tokenized, fast: "Fast") -> "Accelerated":
-    """In int8, measured now: in the parent's Space if one may stay there, else the fastest in its own."""
-    narrow = [form for form in fast.forms if form in ("smooth", "int8")]
-    if any(fast.drift(form) <= DRIFT for form in narrow):
+    """In int8, measured now: in the parent's Space if it may stay there, else in its own."""
+    if fast.drift("int8") <= DRIFT:
         return Accelerated(parent.space, parent.recipe, parent, fast)
-    form = narrow[0]
-    recipe = parent.recipe.with_(precision=_PRECISION[form], backend="openvino")
+    recipe = parent.recipe.with_(precision="int8", backend="openvino")
     space = recipe.space(parent.space.name + "+int8", parent.space.fingerprint, parent.space)
     items = [Text(s) for s in SENTENCES]
-    rows = space.vectors(fast.rows([parent.tokens(i) for i in items], form))
-    return Accelerated(space, recipe, parent, fast, Requantised.measure(parent.encode(items), rows), form)
+    rows = space.vectors(fast.rows([parent.tokens(i) for i in items], "int8"))
+    return Accelerated(space, recipe, parent, fast, Requantised.measure(parent.encode(items), rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +113,6 @@ class Accelerated:
         parent: the encoder.
         fast: its int8 form, made when first needed.
         translator: parent.space → space, with its fidelity; None if both are one.
-        form: the one in which this Space is computed; None if it is the parent's.
     """
 
     space: Space
@@ -123,7 +120,6 @@ class Accelerated:
     parent: Tokenized
     fast: "Fast"
     translator: Requantised | None = None
-    form: Form | None = None
 
     @property
     def modalities(self) -> frozenset[Modality]:
@@ -132,12 +128,13 @@ class Accelerated:
 
     def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
         """Encode texts (n) to (n, d). Raises TypeError for other modalities."""
-        if not self.form and sum(_length(item) for item in items) < _WORTH:
+        own = self.translator is not None
+        if not own and sum(_length(item) for item in items) < _WORTH:
             return self.parent.encode(items, role=role)
         if any(item.modality != "text" for item in items):
             return self.parent.encode(items, role=role)  # it says which, and why not
         ids = [self.tokens(item, role=role) for item in items]
-        form = self.form or (self.fast.form() if sum(map(len, ids)) >= _WORTH else None)
+        form = "int8" if own else self.fast.form() if sum(map(len, ids)) >= _WORTH else None
         return self.space.vectors(self.fast.rows(ids, form)) if form else self.parent.encode(items, role=role)
 
     def tokens(self, item: Item, *, role: Role = "document") -> tuple[int, ...]:
@@ -151,14 +148,13 @@ class Fast:
 
     parent: Tokenized
     build: Callable[[Form], OpenVinoBert]
-    forms: tuple[Form, ...]
     _drifts: dict[Form, float] = field(default_factory=dict)
     _graph: tuple[Form, OpenVinoBert] | None = None
     _turn: threading.RLock = field(default_factory=threading.RLock)
 
     def form(self) -> Form | None:
         """The fastest one whose vectors are still the parent's; None if none is."""
-        return next((form for form in self.forms if self.drift(form) <= DRIFT), None)
+        return next((form for form in get_args(Form) if self.drift(form) <= DRIFT), None)
 
     def drift(self, form: Form) -> float:
         """1 - cosine of the worst fixed sentence; read from disk if it was measured on this machine before."""
@@ -217,8 +213,7 @@ def weights_of(encoder: Encoder) -> tuple[Tokenized, BertWeights, Literal["mean"
 
 def _key(space: Space, form: Form) -> str:
     machine = f"{platform.machine()} {_processor()}"
-    how = _PRECISION.get(form, form)
-    return f"{space.fingerprint} {how} openvino {version('openvino')} {machine}"
+    return f"{space.fingerprint} {form} openvino {version('openvino')} {machine}"
 
 
 def _processor() -> str:

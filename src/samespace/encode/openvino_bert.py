@@ -1,14 +1,9 @@
 """A BERT encoder as an OpenVINO graph, built operator by operator from the weights at hand.
 
-Forms, the fastest first:
-
-    smooth     8 bits, activations by scales known beforehand (rounding.py): only for networks that have them
-    int8       8 bits, weights with a scale each output, activations on the fly, a scale each token and group of inputs
-    float      weights as they are; bfloat16 arithmetic where the processor has it
-    float32    weights as they are, float32 arithmetic
-
-In all of them no text depends on its neighbours. Neither torch nor an exporter takes part: building and compiling take
-half a CPU second.
+In the form "int8" weights are rounded with a scale each output, and activations on the fly with a scale each token and
+group of inputs: nothing has to be calibrated, and no text depends on its neighbours. In the form "float" they stay as
+they are, and the arithmetic is bfloat16 where the processor has it; in "float32" it is float32 everywhere. Neither
+torch nor an exporter takes part: building and compiling take 0.3 CPU seconds.
 
 Importing openvino as it is sends a message to its maker (package openvino_telemetry) and writes into the user's home
 folder. Here it is imported without that package.
@@ -25,12 +20,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from samespace.encode import rounding
 from samespace.encode.q4_bert import Shape
 
 __all__ = ["BertWeights", "Form", "OpenVinoBert", "silent_openvino"]
 
-Form = Literal["smooth", "int8", "float", "float32"]
+Form = Literal["int8", "float", "float32"]
 
 _MASKED = -1e9
 _GROUP = 128  # inputs that share a scale when activations are rounded: 32 is half as coarse and a quarter slower
@@ -72,16 +66,13 @@ class OpenVinoBert:
     Args:
         weights: of the network.
         pooling: how tokens become one vector.
-        form: how it is computed.
-
-    Raises:
-        ValueError: form "smooth" for a network without known roundings.
+        form: "int8", or "float" and "float32" as they are.
     """
 
     def __init__(self, weights: BertWeights, pooling: Literal["mean", "cls"], form: Form) -> None:
         openvino = silent_openvino()
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(_GROUP if form in ("smooth", "int8") else 0)
+        settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = str(_GROUP if form == "int8" else 0)
         if form == "float32":
             settings["INFERENCE_PRECISION_HINT"] = "f32"
         if threads := os.environ.get("OMP_NUM_THREADS"):
@@ -111,12 +102,6 @@ class _Builder:
 
         self.op: Any = opset13
         self.weights, self.shape, self.form = weights, weights.shape, form
-        roundings = rounding.known(weights) if form == "smooth" else {}
-        if roundings is None:
-            raise ValueError(
-                "no roundings are known for this network\nTake the form int8, or derive them: benchmarks/rounding.py"
-            )
-        self.roundings = roundings
 
     def model(self, pooling: Literal["mean", "cls"]) -> Any:
         op, width = self.op, self.shape.width
@@ -133,13 +118,12 @@ class _Builder:
 
     def layer(self, hidden: Any, closed: Any, at: str) -> Any:
         op = self.op
-        given = self.rounded(hidden, at + "q")
-        query, key, value = (self.heads(self.linear(given, at + part)) for part in "qkv")
+        query, key, value = (self.heads(self.linear(hidden, at + part)) for part in "qkv")
         context = op.transpose(op.scaled_dot_product_attention(query, key, value, closed), self.indices(0, 2, 1, 3))
         context = op.reshape(context, self.indices(0, 0, self.shape.width), special_zero=True)
         hidden = self.norm(op.add(hidden, self.linear(context, at + "ao")), at + "aln")
-        inner = op.gelu(self.linear(self.rounded(hidden, at + "fi"), at + "fi"), "erf")
-        return self.norm(op.add(hidden, self.linear(self.rounded(inner, at + "fo"), at + "fo")), at + "oln")
+        inner = op.gelu(self.linear(hidden, at + "fi"), "erf")
+        return self.norm(op.add(hidden, self.linear(inner, at + "fo")), at + "oln")
 
     def heads(self, rows: Any) -> Any:
         size = self.shape.width // self.shape.heads
@@ -148,32 +132,15 @@ class _Builder:
 
     def linear(self, hidden: Any, name: str) -> Any:
         op, exact = self.op, self.weights.matrix(name + ".w")
-        if known := self.roundings.get(name):
-            product = op.matmul(hidden, self.narrow(exact * known.smooth, "f32"), False, True)
-            return op.add(product, op.constant((self.weights.vector(name + ".b") - known.shift)[None, None]))
-        if self.form in ("smooth", "int8"):
-            product = op.matmul(hidden, self.narrow(exact, "f16"), False, True)
-        else:
-            product = op.matmul(hidden, op.constant(np.ascontiguousarray(exact)), False, True)
+        if self.form != "int8":
+            return op.add(
+                op.matmul(hidden, op.constant(np.ascontiguousarray(exact)), False, True), self.row(name + ".b")
+            )
+        scale = np.maximum(np.abs(exact).max(axis=1, keepdims=True) / 127, 1e-8).astype(np.float16)
+        rounded = np.clip(np.rint(exact / scale.astype(np.float32)), -127, 127).astype(np.int8)
+        narrow = op.multiply(op.convert(op.constant(rounded), "f16"), op.constant(scale))
+        product = op.matmul(hidden, op.convert(narrow, "f32"), False, True)
         return op.add(product, self.row(name + ".b"))
-
-    def narrow(self, exact: np.ndarray, kind: str) -> Any:
-        """A matrix in int8, widened where it is used; the runtime multiplies without widening."""
-        whole, scale = rounding.rounded(exact)
-        made = self.op.multiply(
-            self.op.convert(self.op.constant(whole), kind),
-            self.op.constant(scale.astype(np.float16 if kind == "f16" else np.float32)),
-        )
-        return made if kind == "f32" else self.op.convert(made, "f32")
-
-    def rounded(self, hidden: Any, name: str) -> Any:
-        """The inputs of a matrix as it wants them: in a network with known roundings divided, and in steps."""
-        known = self.roundings.get(name)
-        if known is None:
-            return hidden
-        low, high = (self.op.constant(np.array([[[bound]]], np.float32)) for bound in (known.low, known.high))
-        even = self.op.multiply(hidden, self.op.constant((1 / known.smooth)[None, None]))
-        return self.op.fake_quantize(even, low, high, low, high, 256)
 
     def norm(self, hidden: Any, name: str) -> Any:
         op = self.op
