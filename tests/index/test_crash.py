@@ -92,9 +92,10 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path, red: Space, how: str):
 @pytest.mark.slow
 def test_a_reader_beside_a_writer_sees_whole_commits_and_none_lost(tmp_path, red: Space):
     index = LanceIndex.create(tmp_path / "i", red, "m")
-    sizes, until = [], time.monotonic() + 3
+    sizes: list[int] = []
     with started(index, 0, "maintain") as process:
-        while time.monotonic() < until:
+        until = time.monotonic() + 3
+        while time.monotonic() < until or len(set(sizes)) <= 3:
             view = index.snapshot()
             assert len(view) % 5 == 0 and view.items.num_rows == len(view)
             assert (view.vector_row >= 0).all()
