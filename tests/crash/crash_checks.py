@@ -3,8 +3,10 @@
 import fcntl
 import json
 import os
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,13 @@ class Ledger:
             self.hits.clear()
         self.created |= "created" in said
         self.finished |= "finish" in said
+
+    @classmethod
+    def of(cls, uri: Path) -> "Ledger":
+        """What an index holds that nothing happened to."""
+        index = LanceIndex.open(uri)
+        files = {path: brief(row) for path, row in index.files().items()}
+        return cls(files=files, digests=set(index.snapshot().digests.to_pylist()), created=True)
 
     def allowed(self, path: str) -> set[Brief | None]:
         return {self.files.get(path)} | self.maybe.get(path, set())
@@ -177,12 +186,23 @@ def free(uri: Path) -> bool:
         os.close(handle)
 
 
-def nothing_left(temporary: Path, patience: float = 15.0) -> None:
-    """No process of the killed one lives on, and its temporary files are gone; they get a moment to end."""
+def nobody_left(temporary: Path, patience: float = 30.0) -> None:
+    """No process of the killed one lives on; they get a moment to end."""
     until = time.monotonic() + patience
-    while (left := [*processes(temporary), *map(str, temporary.iterdir())]) and time.monotonic() < until:
+    while (left := processes(temporary)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not left
+
+
+@contextmanager
+def cleaned(temporary: Path) -> Iterator[None]:
+    """The block's run uses this folder for temporary files, and afterwards nothing is in it, whoever left it there."""
+    before, tempfile.tempdir = tempfile.tempdir, str(temporary)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+    assert not list(temporary.iterdir())
 
 
 def processes(temporary: Path) -> list[str]:

@@ -11,6 +11,7 @@ path], ["save", name], ["restore", name].
 import ctypes
 import json
 import os
+import resource
 import sys
 import threading
 import time
@@ -44,6 +45,7 @@ import lance  # noqa: E402
 from lance.optimize import Compaction  # noqa: E402
 
 from samespace.encode.hashing import Hashing, load  # noqa: E402
+from samespace.errors import SamespaceError  # noqa: E402
 from samespace.index import batch, ingest, intake, lance_writer, survey, tables, upkeep, versions  # noqa: E402
 from samespace.index.lance import LanceIndex  # noqa: E402
 from samespace.index.protocol import FileRow  # noqa: E402
@@ -51,7 +53,7 @@ from samespace.read.protocol import Limits, Options  # noqa: E402
 
 
 def mark(**facts: Any) -> None:
-    os.write(_MARKS, (json.dumps({"pid": os.getpid(), **facts}) + "\n").encode())
+    os.write(_MARKS, (json.dumps(facts | {"at": time.monotonic()}) + "\n").encode())
 
 
 def staged(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,10 +119,14 @@ def watch_stages() -> None:
     Hashing.encode = staged("encode", Hashing.encode)
     lance_writer.LanceWriter._collect = staged("collect", lance_writer.LanceWriter._collect)
     lance_writer.LanceWriter.maintain = staged("maintain", lance_writer.LanceWriter.maintain)
-    lance.LanceDataset.create_scalar_index = staged("words", lance.LanceDataset.create_scalar_index)
-    lance.LanceDataset.create_index = staged("neighbours", lance.LanceDataset.create_index)
-    optimizer = sys.modules["lance.dataset"].DatasetOptimizer
-    optimizer.optimize_indices = staged("refresh", optimizer.optimize_indices)
+    build = lance.LanceDataset.create_index_uncommitted
+
+    def built(self: Any, column: str, *args: Any, **how: Any) -> Any:
+        return staged("words" if column == "terms" else "neighbours", build)(self, column, *args, **how)
+
+    lance.LanceDataset.create_index_uncommitted = built
+    name_segments = lance.LanceDataset.commit_existing_index_segments
+    lance.LanceDataset.commit_existing_index_segments = staged("index", name_segments)
     lance.LanceDataset.cleanup_old_versions = staged("clean", lance.LanceDataset.cleanup_old_versions)
     upkeep.Compaction = _Compaction
     walk = survey.scan
@@ -181,7 +187,7 @@ def main() -> None:
             Path(rest[0]).unlink()
         elif name == "save":
             mark(will="save", name=rest[0])
-            versions.save(HOW["index"], rest[0])
+            staged("save", versions.save)(HOW["index"], rest[0])
             mark(did="save", name=rest[0])
         elif name == "restore":
             mark(will="restore", name=rest[0])
@@ -191,4 +197,11 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if "file_bytes" in HOW:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (HOW["file_bytes"],) * 2)
+    if "user" in HOW:
+        os.setuid(HOW["user"])
+    try:
+        main()
+    except SamespaceError as err:
+        sys.exit(f"{type(err).__name__}: {err}")

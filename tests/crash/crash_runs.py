@@ -37,7 +37,7 @@ class Scene:
         self.source = folder_of(self.place / "notes", self.notes)
         self.index, self.marks = self.place / "index", self.place / "marks"
 
-    def start(self, *steps: list[Any], before: Any = None, **how: Any) -> subprocess.Popen[bytes]:
+    def start(self, *steps: list[Any], environment: Any = None, **how: Any) -> subprocess.Popen[bytes]:
         """Run the driver; what it says on stderr is in `errors`."""
         given = {
             "index": str(self.index), "marks": str(self.marks), "roots": [str(self.source)],
@@ -46,7 +46,7 @@ class Scene:
         with (self.place / "errors").open("wb") as errors:
             return subprocess.Popen(
                 [sys.executable, _DRIVER, json.dumps(given)], stderr=errors, stdout=subprocess.DEVNULL,
-                env={**os.environ, "TMPDIR": str(self.temporary), "RUST_LOG": "error"}, preexec_fn=before,
+                env={**os.environ, "TMPDIR": str(self.temporary), "RUST_LOG": "error", **(environment or {})},
             )  # fmt: skip
 
     def run(self, *steps: list[Any], **how: Any) -> int:
@@ -60,27 +60,32 @@ class Scene:
     def ledger(self) -> Ledger:
         return Ledger().hear(lines_of(self.marks))
 
-    def wait_for(self, process: subprocess.Popen[bytes], stage: str, times: int = 1) -> bool:
-        """Return when a stage has begun so many times since now; False if the process ended before."""
-        wanted = json.dumps({"stage": stage, "now": "begin"})[1:-1].encode()
-        seen, at = 0, 0
-        while True:
-            ended = process.poll() is not None
-            data = self.marks.read_bytes() if self.marks.exists() else b""
-            seen += data.count(wanted, at)
-            at = data.rfind(b"\n") + 1
-            if seen >= times or ended:
-                return seen >= times
+    def wait_for(self, process: "subprocess.Popen[bytes]", stage: str, times: int = 1) -> bool:
+        """Return when a stage has begun so often; False if the process ended before."""
+        wanted = json.dumps({"stage": stage, "now": "begin"})[:-1].encode()
+        while process.poll() is None:
+            if self.marks.exists() and self.marks.read_bytes().count(wanted) >= times:
+                return True
             time.sleep(0.001)
+        return False
 
-    def kill_in(
-        self, stage: str, chance: random.Random, longest: float, *steps: list[Any], times: int = 1, **how: Any
-    ) -> list[str]:
-        """Kill -9 some time after a stage began; what was under way when it died."""
-        self.marks.unlink(missing_ok=True) if not self.marks.exists() else None
+    def kill_in(self, stage: str, chance: random.Random, *steps: list[Any], longest: float, **how: Any) -> list[str]:
+        """Kill -9 at some time after a stage began; what was under way when it died."""
+        self.marks.unlink(missing_ok=True)
         process = self.start(*steps, **how)
-        self.wait_for(process, stage, times)
+        self.wait_for(process, stage)
         time.sleep(chance.uniform(0, longest))
         process.send_signal(signal.SIGKILL)
         process.wait(_PATIENCE)
         return self.ledger().hits
+
+    def lasted(self) -> dict[str, float]:
+        """Seconds that the longest of each stage took, in the last run."""
+        begun: dict[str, float] = {}
+        lasted: dict[str, float] = {}
+        for said in map(json.loads, lines_of(self.marks)):
+            if said.get("now") == "begin":
+                begun[said["stage"]] = said["at"]
+            elif said.get("now") == "end":
+                lasted[said["stage"]] = max(lasted.get(said["stage"], 0.0), said["at"] - begun[said["stage"]])
+        return lasted

@@ -49,9 +49,7 @@ def hold(folder: Path, *, wait: float = 0.0) -> Iterator[bool]:
     try:
         _take(handle, folder, time.monotonic() + wait)
         in_order = not os.pread(handle, 1, 0)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, owner().encode(), 0)
-        _sync(handle, folder)  # a power cut must not make the next writer believe that all is well
+        _sign(handle, folder)
         yield in_order
         os.ftruncate(handle, 0)
     finally:
@@ -96,14 +94,25 @@ def unfinished(folder: Path) -> bool:
         return False
 
 
-def _sync(handle: int, folder: Path) -> None:
-    """Put the owner's name on the disk, and the name of the file."""
-    os.fsync(handle)
-    place = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def _sign(handle: int, folder: Path) -> None:
+    """Put the owner's name on the disk: no power cut may make the next writer believe that all is well.
+
+    The file is at no moment empty once it was not, full disk or not: else a crash before would be forgotten.
+    """
+    name = owner().encode()
     try:
-        os.fsync(place)
-    finally:
-        os.close(place)
+        os.pwrite(handle, name, 0)
+        os.ftruncate(handle, len(name))
+        os.fsync(handle)
+        place = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
+    except OSError as err:
+        raise StoreError(
+            str(folder), f"the index cannot be written to ({err.strerror})", "Make room on its disk, then index again"
+        ) from err
 
 
 def owner() -> str:
