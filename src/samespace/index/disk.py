@@ -63,8 +63,8 @@ class Disk:
     def _probe(self, query: np.ndarray, k: int, allowed: np.ndarray | None, left: int) -> Nearest:
         """Ask the index, for as many more rows as a filter or forgotten rows will drop."""
         share = left / self._row_at.size
-        scored = 3 * k + 40  # the estimate ranks nearly all of the k best among so many
-        wanted, probes = int(1.1 * scored / share), NPROBES * max(1.0, k / share / 10) ** _DEEPER
+        scored = 3 * k + 70  # the estimate ranks nearly all of the k best among so many
+        wanted, probes = int(scored * max(1.0, 0.8 / share)), NPROBES * max(1.0, k / share / 10) ** _DEEPER
         while wanted < self._row_at.size:
             rows = self._propose(query, wanted, int(probes), allowed)[:scored]
             if len(rows) >= k:

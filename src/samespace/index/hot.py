@@ -29,7 +29,7 @@ __all__ = ["Cells", "Hot", "HotIndex"]
 _WORTH = 5_000  # rows below which looking at all of them is as quick
 _CELLS = 3.2  # times sqrt(n)
 _TRAINED, _ROUNDS = 40, 8  # rows of a cell that k-means sees, and its rounds
-_RECALL, _K = 0.98, 10  # asked of the copy: of queries that are not disturbed rows but real questions it finds .95
+_RECALL, _K, _FAR = 0.97, 10, 1.5  # asked of the copy, for rows disturbed so far; of real questions it then finds .96
 _MORE = 10  # rows scored exactly beyond k
 _DEEP = 100  # a greater k is searched exactly
 _FRESH = 0.02  # share of rows that came since, from which on the copy is made anew
@@ -47,7 +47,7 @@ class Cells:
         mean, scale: a row is kept as scale (x - mean), rounded.
         index: faiss's, of the metric L2 (IP for a Space of metric dot).
         probes: cells looked into.
-        recall: share of the true 10 nearest of disturbed rows that were found.
+        recall: share of the true 10 nearest of much disturbed rows that were found.
     """
 
     digests: pa.Array
@@ -62,10 +62,7 @@ class Cells:
     @classmethod
     def of(cls, digests: pa.Array, exact: Ram, *, recall: float = _RECALL, seed: int = 0) -> "Cells":
         """Make the copy and measure it. Raises MissingExtraError."""
-        try:
-            import faiss
-        except ImportError as err:
-            raise MissingExtraError("the hot index", "faiss-cpu", "fast") from err
+        faiss = _faiss()
         faiss.omp_set_num_threads(1)
         data, space = np.asarray(exact.data), exact.space
         n, d = data.shape
@@ -86,7 +83,7 @@ class Cells:
     def _enough(self, exact: Ram, recall: float, seed: int) -> "Cells":
         """Look into more cells until enough is found."""
         rows = np.arange(len(self.data))
-        asked = disturbed(exact.fetch, len(rows), self.space, queries=128, seed=seed)
+        asked = disturbed(exact.fetch, len(rows), self.space, queries=256, seed=seed, by=_FAR)
         truth = exact.nearest(asked, _K)
         probes = float(self.probes)
         while True:
@@ -98,10 +95,9 @@ class Cells:
 
     def propose(self, queries: np.ndarray, k: int) -> np.ndarray:
         """(m, k) rows near each query, -1 where there are fewer."""
-        import faiss
-
+        faiss = _faiss()
         faiss.omp_set_num_threads(1)  # a server has a thread for each request; waking others costs more than it brings
-        how = faiss.SearchParametersIVF(nprobe=self.probes)  # type: ignore[call-arg]  # its stubs forget
+        how = faiss.SearchParametersIVF(nprobe=self.probes)
         _, rows = self.index.search((queries - self.mean) * self.scale, min(k, len(self.data)), params=how)
         return np.asarray(rows)
 
@@ -156,9 +152,13 @@ class HotIndex:
 
     Args:
         index: with `snapshot()`.
+
+    Raises:
+        MissingExtraError: faiss is not installed.
     """
 
     def __init__(self, index: Any) -> None:
+        _faiss()
         self._index, self._lock = index, Lock()
         self._cells: Cells | None = None
         self._maker: Thread | None = None
@@ -203,3 +203,11 @@ class HotIndex:
 
     def _keep(self, digests: pa.Array, finder: Ram) -> None:
         self._cells = Cells.of(digests, finder)
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError as err:
+        raise MissingExtraError("the hot index", "faiss-cpu", "fast") from err
+    return faiss

@@ -56,9 +56,15 @@ def recall_at_k(snapshot: Snapshot, k: int = 10, *, queries: int = 50, seed: int
 
 
 def disturbed(
-    fetch: Callable[[np.ndarray], np.ndarray], rows: int, space: Space, *, queries: int = 50, seed: int = 0
+    fetch: Callable[[np.ndarray], np.ndarray],
+    rows: int,
+    space: Space,
+    *,
+    queries: int = 50,
+    seed: int = 0,
+    by: float = 0.3,
 ) -> Vectors:
-    """Some of the rows, each moved by 0.3 of its length in a random direction: queries where there are none.
+    """Some of the rows, each moved in a random direction: queries where there are none.
 
     Args:
         fetch: rows by their numbers.
@@ -66,12 +72,13 @@ def disturbed(
         space: theirs.
         queries: how many, at most as many as there are rows.
         seed: of the choice and of the directions.
+        by: how far, in lengths of the row; at 1.5 the nearest row is about as far (cosine .55) as from a real question.
     """
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(rows, min(queries, rows), replace=False))
     data = fetch(chosen).astype(np.float32)
     noise = rng.standard_normal(data.shape).astype(np.float32)
-    noise *= 0.3 * np.linalg.norm(data, axis=1, keepdims=True) / np.linalg.norm(noise, axis=1, keepdims=True)
+    noise *= by * np.linalg.norm(data, axis=1, keepdims=True) / np.linalg.norm(noise, axis=1, keepdims=True)
     return space.vectors(data + noise)
 
 

@@ -86,6 +86,7 @@ def run(
     open_browser: bool = True,
     insecure: bool = False,
     names: Sequence[str] = (),
+    hot: bool = False,
 ) -> None:
     """Serve the page of an index until Ctrl-C.
 
@@ -97,29 +98,32 @@ def run(
         open_browser: show the page.
         insecure: listen for other machines with a made token.
         names: further names by which the server may be called.
+        hot: search through a copy in RAM, which may miss a few rows, for many queries at a time.
 
     Raises:
+        MissingExtraError: `hot` needs faiss.
         ServeError: the address cannot be used, or should not.
     """
     check_exposure(host, token, insecure)
     token = check_token(token)
     listener = _listen(host, port)
     try:
-        _serve(index_uri, listener, host, token, open_browser, names)
+        _serve(index_uri, listener, host, token, open_browser, names, hot)
     finally:
         listener.close()
 
 
 def _serve(
-    index_uri: str, listener: socket.socket, host: str, token: str, open_browser: bool, names: Sequence[str]
+    index_uri: str, listener: socket.socket, host: str, token: str, open_browser: bool, names: Sequence[str], hot: bool
 ) -> None:
     import uvicorn
 
+    from samespace.index.hot import HotIndex
     from samespace.read.protocol import Options
     from samespace.serve.session import encoder_of, open_index
 
-    index = open_index(index_uri)
-    encoder = encoder_of(index)
+    opened = open_index(index_uri)
+    encoder, index = encoder_of(opened), HotIndex(opened) if hot else opened
     port = int(listener.getsockname()[1])
     with ReaderPool(Options(wants=encoder.modalities)) as pool:
         app = create_app(index, encoder, pool, token=token, hosts=allowed_hosts(host, port, names), warm=True)
