@@ -162,11 +162,13 @@ class Null:
         if len(queries) < _FEWEST or not len(rows):
             return None
         level = levels.of(queries, own=own)
-        scores = similarity(queries, rows).astype(np.float64) - level[:, None]
+        raw = similarity(queries, rows).astype(np.float64)
+        scores = raw - level[:, None]
         names = np.array(scripts)
         hub = {} if apart is not None else _hubs(queries, level, names)
         for name in set(scripts) if hub else ():
-            scores[names == name] -= _bias(hub, name, rows)
+            asked = raw[names == name] if name in hub else raw  # what `_bias` would score anew
+            scores[names == name] -= _HUB * (asked.mean(axis=0) - hub.get(name, hub[""])[1])
         if apart is not None:
             scores = np.where(apart, np.nan, scores)
         usable = ~np.isnan(scores).all(axis=1)
@@ -189,7 +191,7 @@ class Null:
         mean = float(np.nanmean(scores))
         offset = {n: float(np.nanmean(scores[names == n])) - mean for n in hub if (names == n).any()}
         shifted = scores - np.array([offset.get(str(name), 0.0) for name in names])[:, None]
-        pairs = np.nanquantile(shifted, np.linspace(0, 1, _GRID))
+        pairs = _quantiles(shifted[~np.isnan(shifted)])
         return cls(levels, hub, location, scale, offset, pairs)
 
     def worth(self, query: Vectors, rows: Vectors, writing: str) -> tuple[np.ndarray, np.ndarray]:
@@ -233,6 +235,13 @@ def _robust(best: np.ndarray) -> tuple[float, float]:
     """
     tenth, middle = np.quantile(best, [0.1, 0.5])
     return float(middle), float(max((middle - tenth) / 1.2816, 1e-6))
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    """(513,) quantiles as np.quantile has them; so many of them are cheaper by sorting."""
+    order = np.sort(values)
+    made: np.ndarray = np.interp(np.linspace(0, len(order) - 1, _GRID), np.arange(len(order)), order)
+    return made
 
 
 def _hubs(queries: Vectors, level: np.ndarray, names: np.ndarray) -> dict[str, tuple[Vectors, float]]:
