@@ -49,7 +49,15 @@ def seeds(data: Path, encoder: Encoder, count: int = 400) -> Seeds:
 
 
 def build(
-    place: Path, kept: Seeds, model: str, *, items: int, files: int | None = None, batch: int = 4096, start: int = 0
+    place: Path,
+    kept: Seeds,
+    model: str,
+    *,
+    items: int,
+    files: int | None = None,
+    batch: int = 4096,
+    start: int = 0,
+    maintain: bool = True,
 ) -> LanceIndex:
     """Write an index of so many items in so many files (None = one file each) and maintain it.
 
@@ -63,7 +71,8 @@ def build(
             made = list(_items(kept, numbers, each))
             vectors = _vectors(kept, numbers)
             writer.commit(list(_files(kept, numbers, each)), made, [row.digest for row in made], vectors)
-        writer.maintain()
+        if maintain:
+            writer.maintain()
     return index
 
 
