@@ -82,6 +82,44 @@ class Reader:
         time.sleep(600)
         yield
 
+    def program(self, rest, path):
+        import subprocess
+        subprocess.run(["true"])
+        yield
+
+    def write(self, rest, path):
+        with open(os.path.join(os.environ["TMPDIR"], "x"), "wb") as file:
+            for _ in range(100):
+                file.write(bytes(1 << 20))
+        yield Passage(Text("x"), "text", "body")
+
+    def open(self, rest, path):
+        held = [open(path) for _ in range(1000)]
+        yield Passage(Text(str(len(held))), "text", "body")
+
+    def many(self, rest, path):
+        for i in range(int(rest)):
+            yield Passage(Text(str(i)), "text", "body")
+
+    def keep(self, rest, path):
+        Reader.kept = bytearray(int(rest))
+        yield Passage(Text("x"), "text", "body")
+
+    def drip(self, rest, path):
+        os.write(int(sys.argv[1]), struct.pack("!i", 1000))
+        while True:
+            os.write(int(sys.argv[1]), b"x")
+            time.sleep(0.5)
+        yield
+
+    def ready(self, rest, path):
+        from samespace.read import wire
+        for _ in range(100):
+            data = wire.pack("ready")
+            os.write(int(sys.argv[1]), struct.pack("!i", len(data)) + data)
+        time.sleep(600)
+        yield
+
     def forget(self, rest, path):
         yield Passage(Text("x"), "text", "body")
         yield Facts("a/b", "other", "unruly/7")

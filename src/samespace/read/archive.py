@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from samespace.errors import ReadError
+from samespace.read.container import METHODS, too_many_names
 from samespace.read.opening import open_regular
 
 __all__ = ["Archive"]
@@ -33,8 +34,13 @@ class Archive:
         self._left = self._budget = budget
         self._file = open_regular(path)
         try:
+            if too_many_names(self._file):
+                raise _too_many("names by the hundred thousand")
             self._zip = zipfile.ZipFile(self._file)
             self._by_name = {info.filename.replace("\\", "/").lstrip("/"): info for info in self._zip.infolist()}
+        except ReadError:
+            self._file.close()
+            raise
         except _DAMAGE as err:
             self._file.close()
             raise _damaged(err) from err
@@ -44,9 +50,7 @@ class Archive:
         self._by_lower = {name.lower(): name for name in self._by_name}
         if len(self._by_name) > _MEMBERS:
             self.close()
-            raise ReadError(
-                "too_big", f"a container of {len(self._by_name):,} parts", "Nothing to do: no document is so"
-            )
+            raise _too_many(f"{len(self._by_name):,} parts")
 
     def __enter__(self) -> Self:
         return self
@@ -77,8 +81,7 @@ class Archive:
             ReadError: too_big, by its header or by what came out; encrypted; decode if it is damaged.
         """
         info = self._by_name[self._by_lower[name.lower()]]
-        if info.flag_bits & _ENCRYPTED:
-            raise ReadError("encrypted", "its content is under a password", "Save a copy without a password")
+        _require_plain(info)
         if info.file_size > self._left:
             raise self._too_big()
         parts: list[bytes] = []
@@ -89,6 +92,8 @@ class Archive:
                     if self._left < 0:
                         raise self._too_big()
                     parts.append(part)
+        except ReadError:
+            raise
         except _DAMAGE as err:
             raise _damaged(err) from err
         return b"".join(parts)
@@ -98,8 +103,8 @@ class Archive:
 
         A member never gives more than its header says, so the headers are the bound.
         """
-        if any(info.flag_bits & _ENCRYPTED for info in self._by_name.values()):
-            raise ReadError("encrypted", "its content is under a password", "Save a copy without a password")
+        for info in self._by_name.values():
+            _require_plain(info)
         if sum(info.file_size for info in self._by_name.values()) > self._left:
             raise self._too_big()
         self._file.seek(0)
@@ -111,6 +116,20 @@ class Archive:
             f"it unpacks to more than {self._budget:,} bytes",
             "Raise the limit of unpacked_bytes, or ignore it",
         )
+
+
+def _require_plain(info: zipfile.ZipInfo) -> None:
+    """Raise ReadError for a member under a password, or packed in a way whose unpacking has no bounds."""
+    if info.flag_bits & _ENCRYPTED:
+        raise ReadError("encrypted", "its content is under a password", "Save a copy without a password")
+    if info.compress_type not in METHODS:
+        raise ReadError(
+            "unsupported", f"packed in a way no document is ({info.compress_type})", "Save it with its program"
+        )
+
+
+def _too_many(what: str) -> ReadError:
+    return ReadError("too_big", f"a container of {what}", "Nothing to do: no document is so")
 
 
 def _damaged(err: Exception) -> ReadError:

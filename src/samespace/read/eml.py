@@ -7,6 +7,7 @@ from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from pathlib import Path
 
+from samespace.errors import ReadError
 from samespace.read.charset import decode
 from samespace.read.html import words
 from samespace.read.opening import bounded_bytes
@@ -17,6 +18,7 @@ __all__ = ["READER", "EmlReader"]
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 _BORDER = re.compile(rb"(?:\A|\r?\n\r?\n)(?=From [^\r\n]{3,200}\r?\n)")
+_LONG = 4000  # characters of a header
 _LENGTH_LINE = re.compile(rb"\A\s*\d+\s*\r?\n")  # what Apple Mail puts before a mail
 
 
@@ -34,6 +36,7 @@ class EmlReader:
         title: str | None = None
         for count, raw in enumerate(_mails(data) if mime == "application/mbox" else [data], 1):
             mail = BytesParser(policy=policy.default).parsebytes(_LENGTH_LINE.sub(b"", raw, count=1))
+            _cut_headers(mail, options.limits.nesting)
             title = title or _header(mail, "Subject")
             head = "\n".join(f"{name}: {value}" for name in _HEADERS if (value := _header(mail, name)))
             body = "\n\n".join(_bodies(mail, draft))
@@ -45,6 +48,19 @@ class EmlReader:
                 {k: v for k, v in (("author", _header(mail, "From")), ("date", _header(mail, "Date"))) if v}
             )
         yield draft.facts(title=title)
+
+
+def _cut_headers(mail: EmailMessage, nesting: int) -> None:
+    """Shorten what is too long for the library, whose time grows with its square. Raises ReadError if nested deeply."""
+    level: list[MIMEPart] = [mail]
+    for _ in range(nesting):
+        for part in level:
+            part._headers = [(k, v[:_LONG]) for k, v in part._headers]  # type: ignore[attr-defined]
+        payloads = [part.get_payload() for part in level if part.is_multipart()]
+        level = [inner for payload in payloads for inner in payload if isinstance(inner, MIMEPart)]
+        if not level:
+            return
+    raise ReadError("decode", f"mails within mails, more than {nesting} levels", "Open and save it with a mail program")
 
 
 def _mails(data: bytes) -> Iterator[bytes]:

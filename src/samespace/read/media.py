@@ -112,6 +112,8 @@ def tracks(container: Any, limits: Limits) -> Tracks:
     film, sound = (films or [None])[0], (sounds or [None])[0]
     if film is not None and film.width * film.height > limits.pixels:
         raise ReadError("too_big", f"frames of {film.width} × {film.height} pixels", "Make it smaller")
+    if not (film is not None and film.width > 0) and not (sound is not None and sound.rate):
+        raise ReadError("decode", "its film has no size and its sound no rate", _MEND)
     return Tracks(
         film=film is not None and film.width > 0,
         sound=sound is not None and bool(sound.rate),

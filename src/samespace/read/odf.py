@@ -15,6 +15,7 @@ from samespace.read.xml import local, parse
 __all__ = ["READER", "OdfReader"]
 
 _COLUMNS = 1024  # of a sheet; more hold nothing, or nobody looks at them
+_REPEATED = 1000  # characters: no cell as long is repeated on purpose
 _KIND = "application/vnd.oasis.opendocument."
 _SILENT = frozenset(
     {"tracked-changes", "annotation", "settings", "forms", "sequence-decls", "binary-data", "object-ole"}
@@ -108,7 +109,8 @@ def _cells(row: Any) -> list[str]:
         if local(cell) in ("table-cell", "covered-table-cell") and len(found) < _COLUMNS:
             times = next((v for k, v in cell.attrib.items() if local(k) == "number-columns-repeated"), "1")
             repeats = min(int(times), _COLUMNS - len(found)) if times.isdecimal() and len(times) < 9 else 1
-            found += [" ".join(_blocks(cell))] * repeats
+            words = " ".join(_blocks(cell))
+            found += [words] * (repeats if len(words) <= _REPEATED else 1)
     return found
 
 

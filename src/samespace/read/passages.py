@@ -23,6 +23,7 @@ __all__ = ["Draft"]
 
 
 _NOTES = 50
+_NOTE = 500  # characters of one: names in it are the file's own choice
 _ENCODED = re.compile(r"[A-Za-z0-9+/=_-]{200,}")  # longer than any word: base64 or the like
 
 
@@ -53,6 +54,7 @@ class Draft:
 
     def note(self, line: str) -> None:
         """Say once what was left out; after 50 notes no more are taken."""
+        line = clean(line)[:_NOTE]
         if line not in self.notes and len(self.notes) < _NOTES:
             self.notes.append(line)
 
@@ -124,6 +126,6 @@ class Draft:
             reader=self.reader,
             title=shown or None,
             language=language.most_common(self._languages) or tongue,
-            meta=dict(self.meta),
+            meta={key: clean(value) if isinstance(value, str) else value for key, value in self.meta.items()},
             notes=tuple(self.notes),
         )

@@ -41,7 +41,7 @@ class Picture:
         rgb: its pixels; a JPEG may have been decoded at half or a quarter of its size.
         width: as the file says, upright.
         height: as the file says, upright.
-        frames: how many it has; `rgb` is the first.
+        frames: how many it has, counted up to a limit; `rgb` is the first.
         format: Pillow's name of its format.
         exif: numbers and words of the camera, by tag.
         words: what the file says of itself, by name in lower case ("title", "description", ...).
@@ -88,7 +88,7 @@ def open_picture(path: Path, mime: str, limits: Limits, side: int = 1600, page: 
         scale = side / max(image.size)
         image.draft("RGB", (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
         image.load()
-        return Picture(upright_rgb(image), width, height, _frames(image), name, exif, words)
+        return Picture(upright_rgb(image), width, height, _frames(image, limits), name, exif, words)
 
 
 def _raw(path: Path, limits: Limits) -> Picture:
@@ -214,8 +214,15 @@ def _exif(image: "Image") -> dict[int, object]:
         return {}
 
 
-def _frames(image: "Image") -> int:
+def _frames(image: "Image", limits: Limits) -> int:
+    """How many pictures are in it. Of a TIFF no more are counted than are read: each takes longer than the last."""
+    count = 1
     try:
-        return int(getattr(image, "n_frames", 1))
-    except Exception:  # counting walks through the whole file, and that may be cut off
-        return 1
+        if image.format != "TIFF":
+            return min(int(getattr(image, "n_frames", 1)), limits.frames)
+        while count <= limits.pages:
+            image.seek(count)
+            count += 1
+    except Exception:  # the end, or a file that is cut off
+        return count
+    return count

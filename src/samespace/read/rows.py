@@ -58,7 +58,7 @@ def line(names: Sequence[str], cells: Sequence[str]) -> str:
     >>> line(["name", "age"], ["Ada", "36"]), line([], ["Ada", "", "36"])
     ('name: Ada; age: 36', 'Ada | 36')
     """
-    values = [" ".join(cell.split()) for cell in cells]
+    values = [" ".join(cell.split()) if cell else "" for cell in cells]
     if not names:
         return " | ".join(filter(None, values))
     named = ((names[i] if i < len(names) else "", value) for i, value in enumerate(values) if value)

@@ -40,13 +40,13 @@ _SOURCE = frozenset(
 _SOURCE_NAMES = frozenset(
     {"makefile", "dockerfile", "cmakelists.txt", "gnumakefile", "rakefile", "gemfile", "justfile"}
 )
-_HTML = re.compile(
-    rb"^\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
-    re.IGNORECASE | re.DOTALL,
-)
+# No pattern here may go back far: sniffing is done in the caller's process, and the bytes may be made to hold it up.
+_HTML = re.compile(rb"<(?:!doctype\s{1,99}html|html|head|body)\b", re.IGNORECASE)
 _XML = re.compile(
-    rb"^\s*<(?:\?x|!doctype\s|!--|[a-z][\w.-]*:?[\w.-]*(?:\s+[\w:.-]+\s*=\s*[\"']|\s*/?>))", re.IGNORECASE
+    rb"<(?:\?x|!doctype\s|!--|[a-z][\w.:-]{0,99}(?:\s{1,99}[\w:.-]{1,99}\s{0,99}=\s{0,99}[\"']|\s{0,99}/?>))",
+    re.IGNORECASE,
 )
+_PREAMBLE = ((b"<?xml", b"?>"), (b"<!--", b"-->"))
 _MAIL = re.compile(
     rb"^(?:return-path|received|delivered-to|message-id|from|to|cc|subject|date|mime-version|x-[\w-]+|reply-to|sender"
     rb"|content-type|dkim-signature|status|list-[a-z]+)[ \t]*:",
@@ -90,7 +90,7 @@ def sniff_file(file: BinaryIO, name: str) -> str:
 def _text_type(head: bytes, name: str, suffix: str) -> str:
     """Which of the text formats it is: by unmistakable content, then by name, then by likely content."""
     start = _ascii_view(head)
-    if _HTML.match(start):
+    if _HTML.match(_after_comments(start)):
         return "text/html"
     if start.startswith(b"{\\rtf"):
         return "application/rtf"
@@ -116,10 +116,22 @@ def _ascii_view(head: bytes) -> bytes:
     return head.replace(b"\x00", b"") if b"\x00" in head[:64] else head
 
 
+def _after_comments(start: bytes) -> bytes:
+    """What comes after white space, an XML declaration and comments."""
+    at = len(start) - len(start.lstrip())
+    while (mark := next((end for begin, end in _PREAMBLE if start.startswith(begin, at)), b"")) and (
+        end := start.find(mark, at)
+    ) >= 0:
+        at = end + len(mark)
+        at += len(start[at : at + 1024]) - len(start[at : at + 1024].lstrip())
+    return start[at : at + 1024]
+
+
 def _is_xml(start: bytes, suffix: str) -> bool:
-    if start.lstrip().startswith((b"<?xml", b"<?xpacket")):
+    bare = start.lstrip()[:1024]
+    if bare.startswith((b"<?xml", b"<?xpacket")):
         return True
-    return suffix not in _TEXT_BY_NAME and suffix not in _SOURCE and _XML.match(start) is not None
+    return suffix not in _TEXT_BY_NAME and suffix not in _SOURCE and _XML.match(bare) is not None
 
 
 def _xml_type(start: bytes) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 
 from samespace.errors import ReadError
 from samespace.read.passages import Draft
-from samespace.read.protocol import Facts, Options, Passage
+from samespace.read.protocol import Facts, Limits, Options, Passage
 from samespace.read.split import split, width
 from samespace.read.text import decoded
 
 __all__ = ["READER", "TreeReader"]
 
 _SOLID = re.compile(r"\S")
-_DEPTH = 200  # levels of nesting
+_DEPTH = Limits().nesting
 _Range = tuple[int, int] | None
 
 

@@ -219,7 +219,9 @@ def _frames(path: Path, options: Options, *, key_frames: bool) -> Iterator[tuple
         zero = max(0.0, (container.start_time or 0) / 1e6)
         due = 0.0
         try:
-            for frame in container.decode(stream):
+            for count, frame in enumerate(container.decode(stream)):
+                if count >= options.limits.frames:
+                    raise ReadError("too_big", f"more than {options.limits.frames:,} frames", "Cut it into parts")
                 second = max(0.0, (frame.time or 0.0) - zero)
                 if second > options.limits.seconds:
                     raise ReadError(

@@ -66,12 +66,10 @@ def _sheet(draft: Draft, sheet: Any) -> Iterator[Passage]:
 
 def _cells(values: Sequence[Any]) -> list[str]:
     """Values as a person would write them."""
-    return [_cell(v) for v in values]
+    return ["" if v is None else _cell(v) for v in values]
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.12g}"
     if isinstance(value, datetime.datetime):

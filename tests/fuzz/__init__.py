@@ -1,0 +1,1 @@
+"""Fuzzing of what reads bytes and words that anyone may have written."""
