@@ -25,10 +25,8 @@ def pair(request, tmp_path_factory):
     """A Disk over 3,000 rows of which 300 were deleted from the table, and the exact search of the same rows."""
     space = Space("t/disk@1", 24, request.param, "ab" * 16)
     index = LanceIndex.create(tmp_path_factory.mktemp("disk") / "i", space, model="none")
+    made.fill(index, 10, N // 10)
     with index.writer() as writer:
-        for f in range(10):
-            made.commit(writer, space, f, N // 10)
-        writer.maintain()
         writer.remove(["/files/3.txt"])
         writer.maintain()
     table = index._tables.open_table(index.card.vector_table)

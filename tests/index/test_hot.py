@@ -42,13 +42,13 @@ def names(n: int) -> pa.Array:
 @pytest.fixture(params=METRICS)
 def exact(request) -> Ram:
     space = Space("t/hot@1", 24, request.param)
-    return Ram(clustered(space, 3000), space)
+    return Ram(clustered(space, 1500), space)
 
 
 def test_it_finds_what_it_says_and_scores_exactly(exact):
-    cells = Cells.of(names(3000), exact, recall=0.9)
+    cells = Cells.of(names(1500), exact, recall=0.9)
     queries = near(exact, 200)
-    found = Hot(exact, cells, np.arange(3000)).nearest(queries, 10)
+    found = Hot(exact, cells, np.arange(1500)).nearest(queries, 10)
     truth = Exact(exact.data, exact.space).nearest(queries, 10)
     assert cells.recall >= 0.9 and cells.probes < cells.index.nlist
     assert shared(found, truth) > 0.7  # chance: .003; of other queries than those it was measured with
@@ -60,32 +60,32 @@ def test_it_finds_what_it_says_and_scores_exactly(exact):
 
 
 def test_it_looks_further_until_it_finds_enough(exact):
-    little, much = (Cells.of(names(3000), exact, recall=r) for r in (0.3, 0.999))
+    little, much = (Cells.of(names(1500), exact, recall=r) for r in (0.3, 0.999))
     assert little.probes < much.probes and little.recall < much.recall
     assert much.recall >= 0.999
-    assert Cells.of(names(3000), exact, recall=2.0).probes == much.index.nlist  # no more can be done
+    assert Cells.of(names(1500), exact, recall=2.0).probes == much.index.nlist  # no more can be done
 
 
 def test_rows_that_came_are_found_and_rows_that_went_are_not(exact):
-    cells = Cells.of(names(3000), exact, recall=2.0)  # all cells: nothing but int8 is lost
-    kept = np.flatnonzero(np.arange(3000) % 3 > 0)
+    cells = Cells.of(names(1500), exact, recall=2.0)  # all cells: nothing but int8 is lost
+    kept = np.flatnonzero(np.arange(1500) % 3 > 0)
     data = np.concatenate([exact.data[kept], clustered(exact.space, 40, seed=9)])
-    rows = np.full(3000, -1)
+    rows = np.full(1500, -1)
     rows[kept] = np.arange(len(kept))
     new = Hot(Ram(data, exact.space), cells, rows)
     queries = exact.space.vectors(np.concatenate([data[-40:], exact.data[:30]]))
     found, truth = new.nearest(queries, 10), Exact(data, exact.space).nearest(queries, 10)
     assert shared(found, truth) > 0.98
-    assert shared(new.nearest(queries, 10, allowed=np.arange(len(data)) < 900), truth) < 0.9  # it can be told
+    assert shared(new.nearest(queries, 10, allowed=np.arange(len(data)) < 450), truth) < 0.9  # it can be told
     assert any(len(kept) <= row for one in found[:40] for row in one.rows)
 
 
 def test_filters_and_great_ks_are_exact(exact):
-    cells = Cells.of(names(3000), exact, recall=0.3)
-    lossy, oracle = Hot(exact, cells, np.arange(3000)), Exact(exact.data, exact.space)
+    cells = Cells.of(names(1500), exact, recall=0.3)
+    lossy, oracle = Hot(exact, cells, np.arange(1500)), Exact(exact.data, exact.space)
     queries = exact.space.vectors(clustered(exact.space, 20, seed=3))
-    allowed = np.random.default_rng(0).random(3000) < 0.4
-    for k, mask in ((10, allowed), (101, None), (3000, None), (4000, None), (5, ~allowed & False)):
+    allowed = np.random.default_rng(0).random(1500) < 0.4
+    for k, mask in ((10, allowed), (101, None), (1500, None), (4000, None), (5, ~allowed & False)):
         for mine, right in zip(
             lossy.nearest(queries, k, allowed=mask), oracle.nearest(queries, k, allowed=mask), strict=True
         ):
@@ -98,10 +98,10 @@ def test_filters_and_great_ks_are_exact(exact):
 
 
 def test_where_cells_give_too_little_all_rows_are_asked(exact):
-    cells = Cells.of(names(3000), exact, recall=0.3)
-    gone = np.full(3000, -1)
-    gone[2990:] = np.arange(10)
-    left = exact.data[2990:]
+    cells = Cells.of(names(1500), exact, recall=0.3)
+    gone = np.full(1500, -1)
+    gone[1490:] = np.arange(10)
+    left = exact.data[1490:]
     found = Hot(Ram(left, exact.space), cells, gone).nearest(exact.space.vectors(left[:3]), 8)
     truth = Exact(left, exact.space).nearest(exact.space.vectors(left[:3]), 8)
     assert [f.rows.tolist() for f in found] == [t.rows.tolist() for t in truth]
@@ -149,6 +149,6 @@ def test_without_faiss_it_says_what_to_install(exact, red, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError, match="pip install 'samespace\\[fast\\]'"):
-        Cells.of(names(3000), exact)
+        Cells.of(names(1500), exact)
     with pytest.raises(MissingExtraError, match="pip install 'samespace\\[fast\\]'"):
         HotIndex(FlatIndex(red))  # at once, not in a thread

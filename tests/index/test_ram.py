@@ -50,6 +50,36 @@ def test_it_gives_the_exact_answer(metric, n, d, k, seed, common, repeats, share
     assert (finder._compact is None) == cold
 
 
+@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
+@pytest.mark.parametrize("share", [None, 0.5, 0.1])
+def test_a_batch_in_many_blocks_gives_the_exact_answer(metric, share, monkeypatch):
+    monkeypatch.setattr(ram, "_DOTS", 20_000)
+    rng = np.random.default_rng(0)
+    space = Space("t/x@1", 16, metric)
+    data = space.vectors(rng.standard_normal((900, 16))[rng.integers(0, 900, 2000)]).data
+    allowed = None if share is None else rng.random(2000) < share
+    queries = space.vectors(np.concatenate([data[:40], rng.standard_normal((100, 16))]))
+    for k in (1, 10, 700):
+        same(
+            Ram(data, space).nearest(queries, k, allowed=allowed),
+            Exact(data, space).nearest(queries, k, allowed=allowed),
+        )
+
+
+def test_an_int8_copy_that_is_given_is_used():
+    rng = np.random.default_rng(0)
+    space = Space("t/x@1", 16)
+    data = space.vectors(rng.standard_normal((500, 16))).data
+    mean = np.full(16, 0.1, np.float32)
+    code = Compact.of(data, mean)
+    assert code.mean is mean
+    back = mean + code.codes * code.scales[:, None]
+    assert (np.linalg.norm(data - back, axis=1) <= code.errors).all()
+    finder = Ram(data, space, code)
+    same(finder.nearest(space.vectors(data[:3]), 5), Exact(data, space).nearest(space.vectors(data[:3]), 5))
+    assert finder._compact is code
+
+
 def test_equal_vectors_come_in_the_order_of_their_rows():
     space = Space("t/x@1", 3)
     data = space.vectors(np.tile([[1, 1, 1], [1, 1, 0], [1, 0.5, 0], [1, 1, 1]], (500, 1))).data
