@@ -21,6 +21,7 @@ PARTS = {
     "growth": "hard_growth:growth_figures",
     "durable": "hard_durable:durable_figures",
     "bulk": "hard_bulk:bulk_figures",
+    "hostile": "hard_hostile:hostile_figures",
 }
 
 

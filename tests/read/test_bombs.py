@@ -44,6 +44,7 @@ def holds(told: dict) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_bombs(tmp_path):
     laid = bombs.lay(tmp_path / "bombs")
     for name in _ENDS_BY_TIME:
