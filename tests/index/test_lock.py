@@ -131,3 +131,22 @@ def test_a_folder_that_may_not_be_written_to_says_so(tmp_path):
     told = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True).stdout
     assert "cannot be written to (Permission denied)\nGive yourself the right to write there" in told
     assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_does_not_make_a_crash_forgotten(tmp_path, monkeypatch):
+    with pytest.raises(RuntimeError), hold(tmp_path):
+        raise RuntimeError
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for call in ("pwrite", "fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, full)
+            with pytest.raises(errors.StoreError, match="No space left on device.*\n.*room"), hold(tmp_path):
+                pass
+        assert (tmp_path / "writer.lock").stat().st_size > 0
+    with hold(tmp_path) as in_order:
+        assert not in_order
+    with hold(tmp_path) as in_order:
+        assert in_order

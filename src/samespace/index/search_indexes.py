@@ -3,14 +3,17 @@
 A new segment covers the rows that no other one does; when there are several, or the table has outgrown what the first
 was trained on, one is built over all. A segment that a power cut damaged is thrown away and built anew.
 
-Knows nothing of rows and their meaning. Imports lance's datasets by their methods only.
+Knows nothing of rows and their meaning. Imports leftover, and lance's datasets by their methods only.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from samespace.index.medium import Medium
 from samespace.index.tables import Tables
+from samespace.read.leftover import Folder
 
 __all__ = ["Build", "SearchIndexes", "whole"]
 
@@ -61,7 +64,8 @@ class SearchIndexes:
             return
         if len(segments) >= _SEGMENTS or rows > _GROWN * largest:
             lacking, missing = list(fragments), rows
-        made = self.build(table, column, lacking, settings(missing))
+        with _scratch():
+            made = self.build(table, column, lacking, settings(missing))
         self.medium.sync(f"{name}.lance/_indices")
         table.commit_existing_index_segments(column, column, [made])
         self.medium.sync(f"{name}.lance")
@@ -81,6 +85,21 @@ class SearchIndexes:
         sizes = self.medium.sizes(part)
         right = segment.size_bytes is None or sum(sizes.values()) == segment.size_bytes
         return bool(sizes) and right and all(self.medium.tail(f"{part}/{p}", len(_END)) == _END for p in sizes)
+
+
+@contextmanager
+def _scratch() -> Iterator[None]:
+    """A place for what Lance writes while it builds, as large as the rows; a later run sweeps it if this is killed."""
+    folder, before = Folder("index"), os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(folder.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
+        folder.remove()
 
 
 def _segments(table: Any, column: str) -> Sequence[Any]:
