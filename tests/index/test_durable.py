@@ -47,6 +47,30 @@ def test_each_new_file_and_the_folders_that_name_it_once(tmp_path, synced):
     assert synced == [str(tmp_path / "a" / "c"), str(tmp_path / "a")]
 
 
+def test_a_part_that_is_new_itself_is_named_by_a_folder_that_is_synced(tmp_path, synced):
+    (tmp_path / "a").mkdir()
+    durable = Durable(tmp_path, clean=["a"])
+    (tmp_path / "a" / "b").mkdir()
+    (tmp_path / "a" / "b" / "new").write_text("four")
+    assert (durable.sync("a/b", "a/none"), durable.written) == (1, 4)
+    assert synced == [str(tmp_path / "a" / "b" / "new"), str(tmp_path / "a" / "b"), str(tmp_path / "a")]
+    synced.clear()
+    (tmp_path / "a" / "b" / "more").write_text("x")
+    durable.sync("a/b")
+    assert synced == [str(tmp_path / "a" / "b" / "more"), str(tmp_path / "a" / "b")]
+
+
+def test_what_was_deleted_is_forgotten_and_synced_when_it_comes_back(tmp_path, synced):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "one").write_text("x")
+    durable = Durable(tmp_path, clean=["a"])
+    (tmp_path / "a" / "one").unlink()
+    durable.forget("a")
+    (tmp_path / "a" / "one").write_text("again")
+    assert durable.sync("a") == 1 and durable.sizes("") == {"a/one": 5}
+    assert durable.tail("a/one", 3) == b"ain"
+
+
 def test_all_is_synced_when_create_and_commit_return(tmp_path, red: Space, synced):
     folder = tmp_path / "i"
     index = LanceIndex.create(folder, red, "m")

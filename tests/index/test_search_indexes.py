@@ -46,6 +46,7 @@ def fragments(index: LanceIndex, table: str) -> set[int]:
     return {f.fragment_id for f in lance.dataset(str(Path(index.uri) / f"{table}.lance")).get_fragments()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("table", "name"), [("items", "terms"), (VECTORS, "vector")])
 def test_few_new_rows_wait_more_get_a_segment_and_many_a_new_start(index, table, name):
     keep(index)
@@ -104,6 +105,33 @@ def test_what_is_found_is_the_same_in_segments_and_in_one(index):
         assert view.nearest(query, 5)[0].rows.tolist()[0] == exact.nearest(query, 5)[0].rows.tolist()[0]
     right, found = exact.words("copper", 20), view.words("copper", 20)
     assert np.allclose(right.scores, found.scores, rtol=1e-3) and len(found.rows) == 20
+
+
+@pytest.mark.parametrize("how", ["gone", *(pytest.param(how, marks=pytest.mark.slow) for how in ("half", "zeros"))])
+def test_while_they_are_damaged_all_rows_are_looked_at(tmp_path, how):
+    """As a power cut leaves them: who reads gets what is right, and the next writer throws them away at once."""
+    index = LanceIndex.create(tmp_path / "many", SPACE, "m")
+    made = [row for f in range(45) for row in rows.items(f, 1000)]
+    with index.writer() as writer:
+        files = [rows.file(f, items=1000) for f in range(45)]
+        writer.commit(files, made, [row.digest for row in made], rows.vectors(SPACE, len(made)))
+    keep(index)
+    exact = index.snapshot()
+    for path in [p for p in Path(index.uri).rglob("_indices/*/*") if p.is_file()]:
+        data = path.read_bytes()
+        path.unlink() if how == "gone" else path.write_bytes(
+            data[: len(data) // 3] if how == "half" else bytes(len(data))
+        )
+    again = LanceIndex.open(index.uri)
+    again.ram_rows = again.word_rows = 1
+    view, query = again.snapshot(), rows.vectors(SPACE, 1, 3)
+    assert type(view.finder).__name__ == "Disk" and view.body is not None
+    assert view.nearest(query, 9)[0].rows.tolist() == exact.nearest(query, 9)[0].rows.tolist()
+    right, found = exact.words("copper number2", 50), view.words("copper number2", 50)
+    assert np.allclose(right.scores, found.scores, rtol=1e-5) and right.rows.tolist() == found.rows.tolist()
+    (Path(index.uri) / "writer.lock").write_text("a writer that was killed")
+    with again.writer():
+        assert segments(again, VECTORS, "vector") == segments(again, "items", "terms") == []
 
 
 @pytest.mark.parametrize(("table", "name"), [("items", "terms"), (VECTORS, "vector")])

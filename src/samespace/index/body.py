@@ -3,13 +3,16 @@
 Scores by the same BM25 as index/lexicon.py, over the rows of the items table. Rows written after the list was built are
 found, too.
 
-Knows nothing of how the tables are written. Imports lance's datasets by their methods only, numpy.
+Knows nothing of how the tables are written. Imports lance's datasets by their methods only, numpy, pyarrow.
 Letters: t rows of the items table, m item rows.
 """
 
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+
+from samespace.index.lexicon import Postings
 
 __all__ = ["Body"]
 
@@ -32,6 +35,15 @@ class Body:
 
     def score(self, query: list[str]) -> np.ndarray:
         """(m,) float32 BM25 of each row; 0 where no term stands, and below the best 10,000."""
+        try:
+            scores = self._listed(query)
+        except (OSError, pa.ArrowException):  # the list is damaged: the next writer makes it anew; the rows are whole
+            scores = Postings.of(self.table.to_table(columns=["terms"])["terms"]).score(query)
+        made: np.ndarray = scores[self.item_at]
+        return made
+
+    def _listed(self, query: list[str]) -> np.ndarray:
+        """(t,) float32, by the list."""
         scores = np.zeros(len(self._ids), np.float32)
         if query:
             found = self.table.scanner(
@@ -41,5 +53,4 @@ class Body:
             ).to_table()
             at = np.searchsorted(self._ids, found["_rowid"].to_numpy())
             scores[at if self._order is None else self._order[at]] = found["_score"].to_numpy()
-        made: np.ndarray = scores[self.item_at]
-        return made
+        return scores

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from samespace.index.exact import best, score
 from samespace.index.protocol import Nearest
@@ -58,7 +59,10 @@ class Disk:
         left = len(self.positions) if allowed is None else int(np.count_nonzero(allowed))
         if left * left <= _FEW * self._row_at.size or k * _LARGE > left:
             return self._all(queries, k, allowed)
-        return [self._probe(q, k, allowed, left) for q in queries]
+        try:
+            return [self._probe(q, k, allowed, left) for q in queries]
+        except (OSError, pa.ArrowException):  # the index is damaged: the next writer makes it anew; the rows are whole
+            return self._all(queries, k, allowed)
 
     def _probe(self, query: np.ndarray, k: int, allowed: np.ndarray | None, left: int) -> Nearest:
         """Ask the index, for as many more rows as a filter or forgotten rows will drop."""

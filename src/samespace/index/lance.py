@@ -28,6 +28,7 @@ from samespace.index.previews import Previews
 from samespace.index.protocol import FileRow, Nearest, Status
 from samespace.index.ram import Ram
 from samespace.index.schema import Card, file_rows
+from samespace.index.search_indexes import SearchIndexes
 from samespace.index.snapshot import Finder, Prepared, Snapshot
 from samespace.index.status import tally
 from samespace.index.tables import Tables, View
@@ -202,8 +203,10 @@ class LanceIndex:
     @contextmanager
     def writer(self, *, wait: float = 0.0) -> Iterator["LanceWriter"]:
         """Take the lock. Raises IndexLockedError naming the owner."""
-        with writing_to(self.uri, self._tables.parts(), wait=wait) as (medium, _):
+        with writing_to(self.uri, self._tables.parts(), wait=wait) as (medium, in_order):
             with reading(self.uri):
+                if not in_order:
+                    SearchIndexes(self._tables, medium).mend()
                 writer = LanceWriter(self._tables, medium, self.previews)
             try:
                 yield writer

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from samespace.encode.protocol import Encoder, Role
 from samespace.errors import QueryError, SpaceMismatchError
@@ -108,7 +109,7 @@ class Searcher:
             view = self.index.snapshot()
             try:
                 return self._search(_Run(self, view, asked, hybrid), k, group, fold)
-            except OSError:  # also from Arrow: a clean-up took files of this view away
+            except (OSError, pa.ArrowException):  # a clean-up took files of this view away
                 if not left or self.index.snapshot() is view:
                     raise
         raise AssertionError
