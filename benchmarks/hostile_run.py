@@ -69,7 +69,7 @@ def _cpu(pid: int) -> float:
 
 def run(folder: Path, *, ocr: bool, wall: float, cpu: int) -> dict[str, Any]:
     """Index a folder, in a new index, with real workers and the encoder that needs no model."""
-    pool.Process = Measured  # type: ignore[misc]
+    pool.Process = Measured  # type: ignore[attr-defined]
     encoder = load("256")
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as own:
         tempfile.tempdir = own  # readers have their folders in here

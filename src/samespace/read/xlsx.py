@@ -25,13 +25,11 @@ class XlsxReader:
 
     def read(self, path: Path, mime: str, options: Options) -> Iterator[Passage | Facts]:
         """Yield passages sheet by sheet, then Facts."""
-        import openpyxl
-
         draft = Draft(path, mime, options, f"{self.name}/{self.version}")
         with Archive(path, options.limits.unpacked_bytes) as archive, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and extensions, which we do not read
             title = properties(archive, draft)
-            book = openpyxl.load_workbook(archive.whole(), read_only=True, data_only=True, keep_links=False)
+            book = _book(archive)
             try:
                 for sheet in book.worksheets:
                     yield from _sheet(draft, sheet)
@@ -39,6 +37,21 @@ class XlsxReader:
                 yield draft.facts("page", title=title)
             finally:
                 book.close()
+
+
+def _book(archive: Archive) -> Any:
+    """The workbook, its sheets not yet read. Raises ReadError for whatever the library stumbles over."""
+    import openpyxl
+
+    try:
+        return openpyxl.load_workbook(archive.whole(), read_only=True, data_only=True, keep_links=False)
+    except (ReadError, MemoryError, RecursionError):
+        raise
+    except Exception as err:
+        why = (str(err).splitlines() or [""])[0][:200]
+        raise ReadError(
+            "decode", f"a damaged workbook ({type(err).__name__}: {why})", "Open and save it with its program"
+        ) from err
 
 
 def _sheet(draft: Draft, sheet: Any) -> Iterator[Passage]:
