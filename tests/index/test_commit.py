@@ -143,6 +143,20 @@ def test_the_lock_goes_after_the_last_commit_whatever_ends_it(tmp_path: Path, wi
     assert index.cut_off == 0 and every_vector_is_its_own(index, ENCODER) == len(index.files()) > 0
 
 
+def test_a_reader_that_is_far_ahead_is_let_go_when_the_run_stops(tmp_path: Path, monkeypatch) -> None:
+    """It waits for room that nobody makes any more."""
+    monkeypatch.setattr("samespace.index.ingest._AHEAD", 2)
+    stop = threading.Event()
+    for i in range(60):
+        write(tmp_path, f"{i:03}.txt", words(i))
+    recording = Recording(ENCODER, at_call=lambda texts: stop.set())
+    run = threading.Thread(target=ingest, args=(FlatIndex(ENCODER.space), recording, [tmp_path]), kwargs={"stop": stop})
+    run.daemon = True
+    run.start()
+    run.join(PATIENCE)
+    assert not run.is_alive() and 0 < len(recording.texts) < 60
+
+
 FULL = """
 import resource, signal, sys
 from samespace.encode import hashing
