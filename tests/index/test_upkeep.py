@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from samespace import Space
+from samespace.index import upkeep as module
 from samespace.index.disk import Disk
 from samespace.index.durable import Durable
 from samespace.index.lance import LanceIndex
@@ -108,6 +109,19 @@ def test_disk_stays_bounded_after_each_commit_of_a_long_run(tmp_path, turns: int
     with index.writer() as writer:
         writer.maintain()
     assert len(index) == 20 * len(set(files.values()))
+
+
+def test_versions_stay_few_where_there_is_room_for_all(tmp_path, red: Space, monkeypatch):
+    monkeypatch.setattr(module, "_COMMITS", 8)
+    monkeypatch.setattr(module, "_VERSIONS", 20)
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    with index.writer() as writer:
+        bounded(writer, 1 << 30, index)
+        for f in range(40):
+            rows.commit(writer, red, f)
+            counts = [used.versions for used in writer._upkeep.usage().values()]
+            assert f < 7 or 7 < min(counts) <= max(counts) <= 20 + 8 + 3
+    assert len(index) == 120
 
 
 def named(index: LanceIndex, table: str) -> int:

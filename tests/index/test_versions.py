@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import made_rows as rows
@@ -14,6 +15,7 @@ from samespace.index import versions
 from samespace.index.durable import Durable
 from samespace.index.lance import LanceIndex
 from samespace.index.tables import Tables
+from samespace.index.upkeep import Upkeep
 
 
 @pytest.fixture
@@ -110,6 +112,17 @@ def test_previews_live_as_long_as_a_snapshot_needs_them(index):
     with index.writer() as writer:
         writer.maintain()
     assert (index.previews.get(of_file), index.previews.get(of_item)) == (None, None)
+
+
+def test_it_outlives_clean_ups_that_spare_nothing(index):
+    versions.save(index.uri, "one")
+    before = state(index)
+    for turn in range(3):
+        change(index, turn)
+        Upkeep(index._tables, Durable(Path(index.uri)), age=timedelta(0), floor=0).run()
+    assert {table["versions"] for table in index.status().tables.values()} <= {1, 2}
+    versions.restore(index.uri, "one")
+    assert state(index) == before
 
 
 def test_names(index):
