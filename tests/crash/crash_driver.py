@@ -42,7 +42,6 @@ if HOW.get("record"):
     record()
 
 import lance  # noqa: E402
-from lance.optimize import Compaction  # noqa: E402
 
 from samespace.encode.hashing import Hashing, load  # noqa: E402
 from samespace.errors import SamespaceError  # noqa: E402
@@ -107,12 +106,6 @@ def watch_commits() -> None:
     tables.Tables.delete = told_delete
 
 
-class _Compaction:
-    """Lance's, with marks."""
-
-    plan, commit = staged("compact", Compaction.plan), staged("compact", Compaction.commit)
-
-
 def watch_stages() -> None:
     ingest.survey = staged("scan", ingest.survey)
     ingest._Pipe._feed = staged("read", ingest._Pipe._feed)
@@ -128,7 +121,7 @@ def watch_stages() -> None:
     name_segments = lance.LanceDataset.commit_existing_index_segments
     lance.LanceDataset.commit_existing_index_segments = staged("index", name_segments)
     lance.LanceDataset.cleanup_old_versions = staged("clean", lance.LanceDataset.cleanup_old_versions)
-    upkeep.Compaction = _Compaction
+    upkeep.Upkeep._join = staged("compact", upkeep.Upkeep._join)
     walk = survey.scan
 
     def slow_walk(*args: Any, **how: Any) -> Iterator[Any]:

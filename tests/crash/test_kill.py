@@ -52,18 +52,20 @@ class Life:
             colour = tuple(self.chance.randrange(256) for _ in range(3))
             Image.new("RGB", (64, 48), colour).save(self.scene.source / f"boat {self.chance.random()}.png")
 
-    def crash(self, name: str, stage: str, *steps: list) -> bool:
-        """Kill it in a stage; whether it was really there. All checks and the next run follow, hit or not."""
-        marks = self.scene.marks
+    def crash(self, name: str, stage: str, *steps: list) -> None:
+        """Kill it in a stage, and count whether it was really there. All checks and the next run follow, hit or not."""
+        scene, marks = self.scene, self.scene.marks
         longest = self.lasted.get(stage, 0.02) * 0.7 ** (self.missed[name] + 1)
-        hits = self.scene.kill_in(stage, self.chance, *steps, longest=longest)
+        hits = scene.kill_in(stage, self.chance, *steps, longest=longest)
         ledger = Ledger(files=dict(self.before.files), digests=set(self.before.digests), created=True)
         ledger.saved = dict(self.before.saved)
         ledger.hear(line for line in marks.read_bytes().splitlines(keepends=True) if line.endswith(b"\n"))
-        self.settle(ledger)
-        hit = stage in hits
-        (self.hits if hit else self.missed)[name] += 1
-        return hit
+        (self.hits if stage in hits else self.missed)[name] += 1
+        try:
+            self.settle(ledger)
+        finally:
+            saved, self.before = self.before.saved, Ledger.of(scene.index)
+            self.before.saved = saved
 
     def settle(self, ledger: Ledger) -> None:
         scene = self.scene
@@ -72,9 +74,6 @@ class Life:
         check(scene.index, ledger, self.encoder)
         with cleaned(scene.temporary):
             go_on(scene.index, [scene.source], ledger, self.encoder, passage_chars=self.chars)
-        saved = self.before.saved
-        self.before = Ledger.of(scene.index)
-        self.before.saved = saved
 
 
 @pytest.fixture(scope="module")
