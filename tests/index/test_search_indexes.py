@@ -61,7 +61,7 @@ def test_few_new_rows_wait_more_get_a_segment_and_many_a_new_start(index, table,
         grow(index, f, 120 * f)
         keep(index)
     assert len(segments(index, table, name)) == 4
-    grow(index, 5, 600)
+    grow(index, 5, 200)
     keep(index)
     assert segments(index, table, name) == [fragments(index, table)]
     grow(index, 6, 6000)  # three times what it was trained on
