@@ -23,6 +23,7 @@ SAMPLES = [
     errors.IndexLockedError("/a", "pid 7 on host, since 10:00"),
     errors.IndexDamagedError("/a", "vectors are missing", "Index the folder again."),
     errors.ServeError("port 7700 is taken", "Take another: --port 0"),
+    errors.ReaderStartError("no space left on device"),
 ]
 
 
