@@ -66,6 +66,13 @@ def test_it_looks_further_until_it_finds_enough(exact):
     assert Cells.of(names(1500), exact, recall=2.0).probes == much.index.nlist  # no more can be done
 
 
+def test_more_rows_are_looked_for_in_more_cells(exact):
+    cells = Cells.of(names(1500), exact, recall=0.7)
+    finder, queries = Hot(exact, cells, np.arange(1500)), near(exact, 100)
+    few, many = (shared(finder.nearest(queries, k), exact.nearest(queries, k)) for k in (10, 100))
+    assert many > few - 0.15
+
+
 def test_rows_that_came_are_found_and_rows_that_went_are_not(exact):
     cells = Cells.of(names(1500), exact, recall=2.0)  # all cells: nothing but int8 is lost
     kept = np.flatnonzero(np.arange(1500) % 3 > 0)

@@ -32,6 +32,7 @@ _TRAINED, _ROUNDS = 40, 8  # rows of a cell that k-means sees, and its rounds
 _RECALL, _K, _FAR = 0.97, 10, 1.5  # asked of the copy, for rows disturbed so far; of real questions it then finds .96
 _MORE = 10  # rows scored exactly beyond k
 _DEEP = 100  # a greater k is searched exactly
+_DEEPER = 0.35  # power of k / 10 by which more cells are looked into; at k = 100 .95 of real questions' nearest
 _FRESH = 0.02  # share of rows that came since, from which on the copy is made anew
 _RANGE = 127
 
@@ -93,12 +94,12 @@ class Cells:
             if found >= recall or made.probes >= self.index.nlist:
                 return replace(made, recall=found)
 
-    def propose(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """(m, k) rows near each query, -1 where there are fewer."""
+    def propose(self, queries: np.ndarray, k: int, more: int) -> np.ndarray:
+        """(m, k + more) rows near each query, the k nearest among them mostly; -1 where there are fewer."""
         faiss = _faiss()
         faiss.omp_set_num_threads(1)  # a server has a thread for each request; waking others costs more than it brings
-        how = faiss.SearchParametersIVF(nprobe=self.probes)
-        _, rows = self.index.search((queries - self.mean) * self.scale, min(k, len(self.data)), params=how)
+        how = faiss.SearchParametersIVF(nprobe=int(self.probes * max(1.0, k / _K) ** _DEEPER))
+        _, rows = self.index.search((queries - self.mean) * self.scale, min(k + more, len(self.data)), params=how)
         return np.asarray(rows)
 
 
@@ -128,7 +129,7 @@ class Hot:
         if allowed is not None or not 1 <= k <= _DEEP:
             return self.exact.nearest(query, k, allowed=allowed)
         queries = query.require(self.exact.space).data.astype(np.float32)
-        proposed = self.cells.propose(queries, k + _MORE + min(self._gone, k))
+        proposed = self.cells.propose(queries, k, _MORE + min(self._gone, k))
         beside = self._beside.nearest(query, k) if len(self.fresh) else [None] * len(queries)
         found = []
         for wide, at, new in zip(queries.astype(np.float64), proposed, beside, strict=True):
