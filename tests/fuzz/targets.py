@@ -81,7 +81,7 @@ def _query(data: bytes) -> None:
     from samespace.index.query_text import parse
 
     try:
-        parse(data.decode("utf-8", "replace").split("\n"), lambda name: name.endswith("g"))
+        parse(data.decode("utf-8", "replace").split("\n"), lambda name: name.endswith("g") and name[0] != "~")
     except QueryError:
         return
 
