@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
-__all__ = ["AnyName", "fits"]
+__all__ = ["AnyName", "Test", "test_of"]
 
 _LARGEST = 1 << 53
 
@@ -24,41 +24,37 @@ class AnyName(str):
 Test = Callable[[Any], bool]
 
 
-def fits(value: object, hint: Any) -> bool:
-    """Whether a value is of a type, all the way down.
+@cache
+def test_of(hint: Any) -> Test:
+    """The test of whether a value is of a type, all the way down. Raises TypeError for a form of type not known here.
 
-    >>> fits((1, 2), tuple[int, int] | None), fits((1, "2"), tuple[int, int] | None)
+    >>> fits = test_of(tuple[int, int] | None)
+    >>> fits((1, 2)), fits((1, "2"))
     (True, False)
     """
-    return _test(hint)(value)
-
-
-@cache
-def _test(hint: Any) -> Test:
-    """The test of a type. Raises TypeError for a form of type that is not known."""
     origin, args = get_origin(hint), get_args(hint)
     if hint in _PLAIN:
         return _PLAIN[hint]
     if origin is Literal:
         return lambda value: isinstance(value, str) and value in args
     if origin in (Union, types.UnionType):
-        some = [_test(arg) for arg in args]
+        some = [test_of(arg) for arg in args]
         return lambda value: any(test(value) for test in some)
     if origin is tuple and args[-1] is ...:
-        each = _test(args[0])
+        each = test_of(args[0])
         return lambda value: isinstance(value, tuple) and all(map(each, value))
     if origin is tuple:
-        places = [_test(arg) for arg in args]
+        places = [test_of(arg) for arg in args]
         return lambda value: (
             isinstance(value, tuple)
             and len(value) == len(places)
             and all(test(v) for test, v in zip(places, value, strict=True))
         )
     if origin is frozenset:
-        member = _test(args[0])
+        member = test_of(args[0])
         return lambda value: isinstance(value, frozenset) and all(map(member, value))
     if origin is Mapping:
-        key, held = map(_test, args)
+        key, held = map(test_of, args)
         return lambda value: isinstance(value, Mapping) and all(key(k) and held(v) for k, v in value.items())
     if isinstance(hint, type) and origin is None:
         return lambda value: isinstance(value, hint)

@@ -24,7 +24,7 @@ from typing import Any, Final, get_type_hints
 from samespace import items
 from samespace.errors import ReadError
 from samespace.read import protocol
-from samespace.read.shape import AnyName, fits
+from samespace.read.shape import AnyName, Test, test_of
 
 __all__ = ["LONGEST", "Job", "WireError", "pack", "unpack"]
 
@@ -143,15 +143,17 @@ class _Reader:
 
 
 @cache
-def _hints(name: str) -> dict[str, Any]:
-    """The declared types of a class's fields. A path may have bytes in it that are no text."""
+def _tests(name: str) -> dict[str, tuple[Test, Any]]:
+    """For each field of a class the test of its declared type, and that. A path may hold bytes that are no text."""
     hints = get_type_hints(_CLASSES[name])
-    return hints | ({"path": AnyName | None} if name == "Locator" else {})
+    hints |= {"path": AnyName | None} if name == "Locator" else {}
+    return {f.name: (test_of(hints[f.name]), hints[f.name]) for f in fields(_CLASSES[name])}
 
 
 def _require(name: str, values: Mapping[str, object]) -> None:
     """Raise WireError unless each value is what the field of that class takes."""
-    hints = _hints(name)
+    tests = _tests(name)
     for field, value in values.items():
-        if not fits(value, hints[field]):
-            raise WireError(f"{name}.{field} is {str(value)[:60]!r}, and that is no {hints[field]}")
+        test, hint = tests[field]
+        if not test(value):
+            raise WireError(f"{name}.{field} is {str(value)[:60]!r}, and that is no {hint}")
