@@ -23,7 +23,10 @@ def recorded(place: Path, library: Path, **how) -> tuple[Scene, list[power.Event
     scene = Scene(place, how=how)
     Image.new("RGB", (60, 40), (200, 30, 20)).save(scene.source / "red boat at the harbour.png")
     record = {"library": str(library), "journal": str(place / "journal")}
-    assert scene.run(["ingest"], record=record | {"events": KILLED_AT}) == -9, scene.errors
+    code = scene.run(["ingest"], record=record | {"events": KILLED_AT})
+    if "no recording" in scene.errors:
+        pytest.skip(f"the system does not allow it: {scene.errors.strip()}")
+    assert code == -9, scene.errors
     s = scene.source
     steps = [
         ["ingest"],
