@@ -124,6 +124,24 @@ def test_versions_stay_few_where_there_is_room_for_all(tmp_path, red: Space, mon
     assert len(index) == 120
 
 
+def test_joining_much_is_done_in_pieces_and_each_makes_room_for_the_next(tmp_path, red: Space, monkeypatch):
+    """Old files go between two pieces, and with them the version that the first was planned for."""
+    monkeypatch.setattr(module, "_SIZES", (50, 200))
+    index = LanceIndex.create(tmp_path / "i", red, "m")
+    with index.writer() as writer:
+        for f in range(40):
+            rows.commit(writer, red, f, 10)
+        before = index.snapshot().items.to_pylist()
+        joined = []
+        real = Upkeep._join
+        monkeypatch.setattr(Upkeep, "_join", lambda self, *how: joined.append(len(how[1])) or real(self, *how))
+        writer._upkeep = Upkeep(index._tables, writer._medium, floor=0)
+        writer.maintain()
+        assert len(joined) > 12 and max(joined) < 4
+        assert all(used.fragments <= 9 for used in writer._upkeep.usage().values())
+    assert LanceIndex.open(index.uri).snapshot().items.to_pylist() == before
+
+
 def named(index: LanceIndex, table: str) -> int:
     """Bytes that the newest version of a table names, found by opening it, without a look at our own count."""
     made = lance.dataset(str(Path(index.uri) / f"{table}.lance"))

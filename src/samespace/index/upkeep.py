@@ -110,21 +110,22 @@ class Upkeep:
             if small <= _FRAGMENTS and not holed:
                 continue
             how: Any = {"target_rows_per_fragment": rows, "materialize_deletions_threshold": _DELETED}
-            for tasks in self._groups(Compaction.plan(table, how).tasks):
+            for _ in fragments:  # planned anew each time: a clean-up takes away the version that a plan was made for
+                tasks = self._some(Compaction.plan(self.tables.open_table(name), how).tasks)
+                if not tasks:
+                    break
                 self._join(name, tasks)
 
-    def _groups(self, tasks: list[Any]) -> list[list[Any]]:
-        """Tasks that are done before the files they replace can go: for so long their copies stand beside them."""
-        groups: list[list[Any]] = []
-        room = 0.0
+    def _some(self, tasks: list[Any]) -> list[Any]:
+        """As many as are done before the files they replace can go: for so long their copies stand beside them."""
+        chosen: list[Any] = []
+        room = self._bound
         for task in tasks:
-            size = sum(file.file_size_bytes or 0 for fragment in task.fragments for file in fragment.files)
-            if not groups or size > room:
-                groups.append([])
-                room = self._bound
-            groups[-1].append(task)
-            room -= size
-        return groups
+            room -= sum(file.file_size_bytes or 0 for fragment in task.fragments for file in fragment.files)
+            if chosen and room < 0:
+                break
+            chosen.append(task)
+        return chosen
 
     def _join(self, name: str, tasks: list[Any]) -> None:
         """New files to the disk, then the version that names them; then the old ones go, if they are many."""
