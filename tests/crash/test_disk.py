@@ -98,6 +98,18 @@ def test_no_file_may_grow(tmp_path):
     go_on(scene.index, [scene.source], before, hashing())
 
 
+def test_a_preview_that_cannot_be_written(tmp_path):
+    scene = Scene(tmp_path / "scene", notes=3)
+    assert scene.run() == 0, scene.errors
+    there = Ledger.of(scene.index)
+    noise = random.Random(0).randbytes(270_000)
+    Image.frombytes("RGB", (300, 300), noise).save(scene.source / "noise.png")
+    assert scene.run(file_bytes=3000, marks="/dev/null") == 1
+    bad_end(scene, "a preview could not be written (File too large)")
+    assert not [path for path in (scene.index / "previews").rglob("*") if path.is_file()]
+    go_on(scene.index, [scene.source], there, hashing())
+
+
 def anything(scene: Scene) -> dict:
     rows = LanceIndex.open(scene.index).files()
     return {path: {(r.content, r.reading, r.status, r.items)} for path, r in rows.items()}

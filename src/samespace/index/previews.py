@@ -13,6 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 
+from samespace.errors import StoreError
 from samespace.index.durable import fsync
 
 __all__ = ["Previews"]
@@ -34,14 +35,24 @@ class Previews:
         self._turn = Lock()  # one thread puts while another syncs
 
     def put(self, data: bytes) -> str:
-        """Keep a picture and return its key. Its bytes are on the disk; its name is after `sync`."""
+        """Keep a picture and return its key. Its bytes are on the disk; its name is after `sync`.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
         key = blake2b(data, digest_size=16).hexdigest()
         path = self.path(key)
         if path is None:
             self._memory[key] = data
         elif not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, data)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write(path, data)
+            except OSError as err:
+                raise StoreError(
+                    str(self.folder), f"a preview could not be written ({err.strerror})",
+                    "Look for a full or read-only disk, then index again: it goes on from the last commit",
+                ) from err  # fmt: skip
             with self._turn:
                 self._touched.update((path.parent, path.parent.parent, path.parent.parent.parent))
         return key
@@ -91,8 +102,11 @@ class Previews:
 def _write(path: Path, data: bytes) -> None:
     """Bytes to the disk under another name, then the name: nobody ever sees half a picture."""
     temporary = path.with_suffix(f".{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
