@@ -9,6 +9,7 @@ Knows nothing of who runs it. Imports lance; a model by the name of its loader.
 """
 
 import importlib
+import threading
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,10 +22,11 @@ from samespace.encode.protocol import Encoder
 from samespace.errors import SpaceMismatchError
 from samespace.index.adopt import write_table
 from samespace.index.batch import Batch
+from samespace.index.channel import Channel
 from samespace.index.check import check_commit
 from samespace.index.intake import Intake
 from samespace.index.keys import Keys
-from samespace.index.plan import Planner, Read
+from samespace.index.plan import Planner, Read, Step, Write
 from samespace.index.previews import Previews
 from samespace.index.progress import Counts, Meter
 from samespace.index.protocol import FileRow, ItemRow
@@ -33,11 +35,16 @@ from samespace.index.scan import Found
 from samespace.index.schema import Card, file_rows, file_table, item_table, schemas, vector_table
 from samespace.index.tables import Tables
 from samespace.index.trouble import reading
+from samespace.items import weight
 from samespace.read.pool import ReaderPool
-from samespace.read.protocol import Done, Failed, Options
+from samespace.read.protocol import Done, Event, Failed, Options, Some
 from samespace.space import Vectors
 
 __all__ = ["Embed", "FragmentWriter", "Job", "Order", "Part"]
+
+_AHEAD = 4096  # steps and events between reading and encoding
+_AHEAD_BYTES = 32 << 20
+_PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -196,6 +203,7 @@ class _Bench:
             self._known = file_rows(self._tables.open_table("files").to_table())
             view = self._tables.open_table(self._tables.card.vector_table)
             self._digests = Keys([view.to_table(columns=["digest"])["digest"]])
+        self._over = threading.Event()
         self._pool = ReaderPool(order.options, order.readers)
 
     def close(self) -> None:
@@ -219,30 +227,72 @@ class _Bench:
     def _take_in(
         self, files: Sequence[Found], batch: Batch, intake: Intake, planner: Planner, fetcher: Fetcher
     ) -> None:
-        """Read and encode, all in this thread: the readers are ahead by what their pipes hold."""
-        for event in self._pool.read(self._paths(files, planner, intake, fetcher)):
-            intake.take(event)
-            if isinstance(event, Done | Failed):
-                fetcher.spent(event.path)
-            if batch.full():
-                batch.flush()
-                fetcher.sweep()
+        """Encode in this thread what another one has read meanwhile."""
+        channel: Channel[Step | Event | _End] = Channel(_AHEAD, _AHEAD_BYTES)
+        self._over.clear()
+        thread = threading.Thread(target=self._feed, args=(files, planner, fetcher, channel), daemon=True)
+        thread.start()
+        try:
+            while not isinstance(message := channel.get(_PATIENCE), _End):
+                if message is None:
+                    continue
+                intake.take(message)
+                if (path := _read_through(message)) is not None:
+                    fetcher.spent(path)
+                if batch.full():
+                    batch.flush()
+                    fetcher.sweep()
+        finally:
+            self._over.set()
+            channel.close()
+            thread.join()
+        if message.error is not None:
+            raise message.error
         while batch.busy:  # a file that is settled may let its copies go
             batch.flush()
 
-    def _paths(self, files: Sequence[Found], planner: Planner, intake: Intake, fetcher: Fetcher) -> Iterator[Path]:
-        """Decide file by file; those that need reading, one at a time when a reader is free."""
+    def _feed(self, files: Sequence[Found], planner: Planner, fetcher: Fetcher, channel: "Channel[Any]") -> None:
+        """Decide file by file, have read what needs reading, and pass everything on."""
+        error: BaseException | None = None
+        try:
+            for event in self._pool.read(self._paths(files, planner, fetcher, channel)):
+                channel.put(event, _weight(event))
+        except BaseException as err:
+            error = err
+        channel.put(_End(error))
+
+    def _paths(
+        self, files: Sequence[Found], planner: Planner, fetcher: Fetcher, channel: "Channel[Any]"
+    ) -> Iterator[Path]:
         for given in files:
+            if self._over.is_set():
+                return
             found, failed = fetcher.fetch(given)
-            if failed is not None:
-                intake.write(planner.refused(failed))
-                continue
-            step = planner.step(found)
-            intake.take(step)
+            step = planner.step(found) if failed is None else Write(found, planner.refused(failed))
+            channel.put(step)
             if isinstance(step, Read) and not step.copy:
                 yield found.path
-            else:
-                fetcher.spent(found.path)
+
+
+def _read_through(message: Step | Event) -> Path | None:
+    """The file that nobody needs any more after a message."""
+    if isinstance(message, Done | Failed):
+        return message.path
+    if isinstance(message, Some) or (isinstance(message, Read) and not message.copy):
+        return None
+    return message.found.path
+
+
+def _weight(event: Event) -> int:
+    """About how many bytes an event holds."""
+    return sum(weight(passage.item) for passage in event.passages) if isinstance(event, Some) else 0
+
+
+@dataclass(frozen=True)
+class _End:
+    """Reading is over, well or with an error."""
+
+    error: BaseException | None
 
 
 _BENCHES: dict[Order, _Bench] = {}
