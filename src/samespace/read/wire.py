@@ -89,7 +89,7 @@ def _plain(value: object, blobs: list[bytes]) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(v, blobs) for v in value]
     if isinstance(value, frozenset):
-        return {"s": [_plain(v, blobs) for v in sorted(value)]}
+        return {"s": [_plain(v, blobs) for v in sorted(value, key=repr)]}
     if isinstance(value, Mapping):
         return {"d": [[_plain(k, blobs), _plain(v, blobs)] for k, v in value.items()]}
     if isinstance(value, ReadError):
