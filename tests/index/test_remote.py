@@ -16,6 +16,7 @@ from samespace.index.ingest import ingest
 from samespace.index.lease import store_at
 from samespace.index.remote import Fetcher, in_store, is_store, listing, url_of
 from samespace.index.scan import Found, Ignored
+from samespace.index.survey import Survey
 from samespace.read.protocol import Limits
 
 ENCODER = load("64")
@@ -121,6 +122,10 @@ class TestStores:
             assert failed.failure == "vanished"
             assert fetcher.lasting(failed).path == f"{bucket}/a.txt"
         assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_in_a_store_is_not_gone_from_a_disk():
+    assert Survey(roots=("/",)).gone(["s3://b/k.txt", "/a.txt"]) == ["/a.txt"]
 
 
 def test_a_local_file_stays_where_it_is(tmp_path):

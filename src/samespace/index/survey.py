@@ -109,8 +109,10 @@ def _take(entry: Entry, planner: Planner, counts: Counts, found: Survey) -> None
 
 
 def _upwards(path: str) -> Iterator[str]:
-    """A path and all folders above it."""
+    """A path and all folders above it; what is in an object store is not below "/"."""
+    rooted = path.startswith("/")
     while path:
         yield path
         path = path.rpartition("/")[0]
-    yield "/"
+    if rooted:
+        yield "/"
