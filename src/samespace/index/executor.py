@@ -35,7 +35,7 @@ _SECONDS_TO_END = 10.0
 class Work(Protocol[J_contra, R_co]):
     """What is done to each job; it can be pickled, and keeps what is costly for the next job of its process."""
 
-    def __call__(self, job: J_contra) -> R_co:
+    def __call__(self, job: J_contra, /) -> R_co:
         """Do one job."""
 
     def close(self) -> None:
