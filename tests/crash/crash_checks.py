@@ -145,11 +145,14 @@ def check(uri: Path, ledger: Ledger, encoder: Hashing) -> None:
     assert (view.vector_row >= 0).sum() == sum(bool(d) for d in view.items["digest"].to_pylist())
 
 
-def go_on(uri: Path, roots: list[Path], ledger: Ledger, encoder: Hashing, **options: Any) -> None:
+def go_on(
+    uri: Path, roots: list[Path], ledger: Ledger, encoder: Hashing, *, retry_failed: bool = False, **options: Any
+) -> None:
     """The next run: it completes, embeds nothing that was acknowledged, and what is in the folder is found."""
     recording = Recording(encoder)
     index = LanceIndex.create(uri, encoder.space, model="hashing:8")
-    counts = ingesting_module.ingest(index, recording, roots, options=Options(ocr=False, speech=False, **options))
+    made = Options(ocr=False, speech=False, **options)
+    counts = ingesting_module.ingest(index, recording, roots, options=made, retry_failed=retry_failed)
     again = {Text(text).digest() for text in recording.texts} & ledger.digests
     assert not again, f"{len(again)} acknowledged passages were embedded again"
     assert not counts.failed and not counts.stopped
