@@ -143,7 +143,7 @@ def test_a_full_disk_does_not_make_a_crash_forgotten(tmp_path, monkeypatch):
     for call in ("pwrite", "fsync"):
         with monkeypatch.context() as patch:
             patch.setattr(os, call, full)
-            with pytest.raises(errors.StoreError, match="No space left on device.*\n.*room"), hold(tmp_path):
+            with pytest.raises(errors.StoreError, match=r"No space left on device.*\n.*room"), hold(tmp_path):
                 pass
         assert (tmp_path / "writer.lock").stat().st_size > 0
     with hold(tmp_path) as in_order:

@@ -160,7 +160,8 @@ class _Run:
             return
         gone = found.gone(list(self._known))
         files = [row for path in gone if (row := self._known[path]).modified]  # a shut folder's row has none
-        contents = {row.content for row in rows.values()} - {""}
+        new = (row for path, row in rows.items() if not ((old := self._known.get(path)) and old.content == row.content))
+        contents = {row.content for row in new} - {""}
         self.counts.moved = sum(row.content in contents for row in files)
         self.counts.removed = len(files) - self.counts.moved
         writer.remove([url_of(path) for path in gone])

@@ -42,7 +42,7 @@ class Intake:
 
     Attributes:
         rows: files that got a new row.
-        again: of the contents in `lost`, which a file that is gone had, those that stand elsewhere now.
+        again: of the contents in `lost`, which a file that is gone had, those that came to stand elsewhere.
     """
 
     def __init__(
@@ -209,7 +209,8 @@ class Intake:
         """Count a file whose row is committed."""
         self._counts.count(row, named=named, encoded=encoded)
         self.rows += 1
-        if row.content in self._lost:
+        known = self._planner.known.get(row.path)
+        if row.content in self._lost and not (known and known.content == row.content):
             self.again.add(row.content)
         self._meter.done(row.path, size)
 
