@@ -46,6 +46,11 @@ def test_two_whose_first_halves_are_alike_are_two():
     assert one not in made and two in made
 
 
+def test_what_was_hashed_is_not_its_hash():
+    made = Keys([pa.array([digest(3)])])
+    assert "3" not in made and not made.have(pa.array(["3"]))[0]
+
+
 def test_a_slice_of_a_column_is_that_slice():
     column = pa.array([digest(i) for i in range(10)])
     made = Keys([column.slice(3, 4)])

@@ -88,7 +88,8 @@ def _code(key: str) -> bytes:
             made = b""
         if made.hex() == key:
             return made
-    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    # Another hash than that of ids and digests: else the words "3" and the digest of "3" were one key.
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16, person=b"keys").digest()
 
 
 def _codes(column: pa.Array) -> np.ndarray:
