@@ -24,6 +24,8 @@ SAMPLES = [
     errors.IndexDamagedError("/a", "vectors are missing", "Index the folder again."),
     errors.ServeError("port 7700 is taken", "Take another: --port 0"),
     errors.ReaderStartError("no space left on device"),
+    errors.TranslatorFileError("/a", "its file is missing", "Fit it again"),
+    errors.RouteError("a", "b", "Fit one: fit(source, target)"),
 ]
 
 

@@ -19,7 +19,10 @@ Line 1 of a message is the fact with its values, line 2 the mend, ready to paste
       - IndexVersionError                    it was written by a newer samespace
       - IndexLockedError                     somebody else is writing to it
       - IndexDamagedError                    its files do not fit together
+      - IndexMovedError                      it has moved to another model since it was opened
     + ServeError              (OSError)      the page cannot be served like that
+    + TranslatorFileError     (OSError)      a translator on disk that cannot be used
+    + RouteError              (LookupError)  there is no way from one Space to another
 
 Knows nothing of the rest of the package. Imports the standard library only.
 """
@@ -32,6 +35,7 @@ __all__ = [
     "FailureClass",
     "IndexDamagedError",
     "IndexLockedError",
+    "IndexMovedError",
     "IndexNotFoundError",
     "IndexVersionError",
     "MissingExtraError",
@@ -39,10 +43,12 @@ __all__ = [
     "ReadError",
     "ReaderStartError",
     "RecipeError",
+    "RouteError",
     "SamespaceError",
     "ServeError",
     "SpaceMismatchError",
     "StoreError",
+    "TranslatorFileError",
     "UnknownNameError",
     "VectorError",
     "WeightsError",
@@ -72,11 +78,9 @@ class SamespaceError(Exception):
 class SpaceMismatchError(SamespaceError, ValueError):
     """Vectors of one Space were given where another was needed."""
 
-    def __init__(self, got: str, needed: str) -> None:
-        super().__init__(
-            f"got vectors of space {got!r} where {needed!r} is needed\n"
-            "Encode with the model of that space, or translate them first: translator(vectors)"
-        )
+    def __init__(self, got: str, needed: str, mend: str = "") -> None:
+        mend = mend or "Encode with the model of that space, or translate them first: atlas.translate(vectors, space)"
+        super().__init__(f"got vectors of space {got!r} where {needed!r} is needed\n{mend}")
         self.got, self.needed = got, needed
 
 
@@ -214,8 +218,36 @@ class IndexDamagedError(StoreError):
     """The files of an index do not fit together."""
 
 
+class IndexMovedError(StoreError):
+    """The index has moved to another model's Space since it was opened."""
+
+    def __init__(self, uri: str, was: str, now: str) -> None:
+        super().__init__(
+            uri,
+            f"the index has moved from the model {was!r} to {now!r} since it was opened",
+            f"Open it again; to go back: samespace migrate {uri} --rollback",
+        )
+        self.was, self.now = was, now
+
+
 class ServeError(SamespaceError, OSError):
     """The page cannot be served like that."""
 
     def __init__(self, fact: str, mend: str) -> None:
         super().__init__(f"{fact}\n{mend}")
+
+
+class TranslatorFileError(SamespaceError, OSError):
+    """A translator on disk cannot be used: it is not there, damaged, or of another version."""
+
+    def __init__(self, place: str, fact: str, mend: str) -> None:
+        super().__init__(f"{place}: {fact}\n{mend}")
+        self.place = place
+
+
+class RouteError(SamespaceError, LookupError):
+    """No Translator, and no chain of them, leads from one Space to another."""
+
+    def __init__(self, source: str, target: str, mend: str) -> None:
+        super().__init__(f"no way from space {source!r} to {target!r}\n{mend}")
+        self.source, self.target = source, target
