@@ -163,7 +163,7 @@ def default_figures(data: Path, quick: bool) -> Iterator[Figure]:
     yield Figure("default model, 17 words: cosine to the engine", value, "", 1.0, bar, check(value, bar), n,
                  f"mean; least {cosines.min():.5f}")  # fmt: skip
     yield Figure("default model, 17 words, one by one", _milliseconds(took["one"], 16), "ms CPU",
-                 _milliseconds(took["engine one"], 16), n=16, notes="peer = the engine, one by one")  # fmt: skip
+                 _milliseconds(took["engine one"], 16), n=16, notes="in a process that has encoded many, as a server has; peer = the engine, one by one")  # fmt: skip
     yield from _first_vector(2 if quick else 5)
 
 

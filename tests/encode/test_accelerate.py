@@ -45,6 +45,16 @@ def test_short_inputs_go_to_the_encoder_itself(parent):
     assert not (cache_folder() / "drift.json").exists(), "nothing was built or measured"
 
 
+def test_many_short_inputs_go_to_the_fast_form_in_the_end(parent, monkeypatch):
+    each = len(parent.tokens(ITEMS[1]))
+    monkeypatch.setattr(accelerate, "_WORTH", 3 * each)
+    monkeypatch.setattr(accelerate, "DRIFT", 1.0)
+    encoder = accelerated(parent)
+    exact = parent.encode(ITEMS[1:2]).data
+    same = [np.array_equal(encoder.encode(ITEMS[1:2]).data, exact) for _ in range(4)]
+    assert same == [True, True, False, False]
+
+
 @pytest.mark.parametrize("form", ["int8", "float"])
 def test_each_form_stays_within_what_was_measured(parent, form):
     fast = accelerated(parent).fast
