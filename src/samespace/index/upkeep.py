@@ -11,6 +11,8 @@ above it goes what is older than some seconds, and well above it everything.
 Knows nothing of rows and their meaning. Imports lance.
 """
 
+import ctypes
+import os
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -134,6 +136,8 @@ class Upkeep:
         self.medium.sync(f"{name}.lance")
         Compaction.commit(table, made)
         self.medium.sync(f"{name}.lance")
+        del made
+        _give_back()
         if self.medium.written > self._due:
             self._relieve()
 
@@ -160,6 +164,13 @@ class Upkeep:
         table.cleanup_old_versions(delete_unverified=True, error_if_tagged_old_versions=False, **which)
         self.medium.sync(f"{name}.lance")
         self.medium.forget(f"{name}.lance")
+
+
+def _give_back() -> None:
+    """Have the C library return free memory to the system: else a run keeps what each joining took, 40 MiB a time."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None  # glibc has it
+    if trim:
+        trim(0)
 
 
 _WORDS: dict[str, Any] = {
