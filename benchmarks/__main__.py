@@ -9,6 +9,7 @@ from benchmarks.figure import write_results
 
 NAMES = {
     "ground": "text models, receipts by OCR, speech, doctor, indexing twice",
+    "translate": "carrying vectors between spaces: kept neighbours, cost, verdicts, moving an index, what leaks",
     "hard": "speed beside peers: encoding, speech, ingest, search, growth, durability, bulk jobs",
 }
 
