@@ -1,0 +1,91 @@
+"""Depth recurrence: one round is the model, rounds are layers run again, rows halt apart, the model is left whole."""
+
+import copy
+
+import pytest
+import torch
+
+from samespace.errors import RecipeError
+from samespace.reason.backbone import Backbone
+from samespace.reason.protocol import Reasoner
+from samespace.reason.recurrent import Recurrent
+
+FAR = 1e-5
+BLOCKS = {"gpt2": (0, 1), "llama": (0, 2), "qwen2_5_vl": (0, 1), "qwen3_vl": (1, 2)}
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_one_round_is_the_unchanged_model(kind, tiny, rows_of) -> None:
+    backbone, rows = Backbone.of(tiny(kind)), rows_of(kind)
+    with torch.inference_mode():
+        thought = Recurrent(32, BLOCKS[kind], steps=1)(backbone, rows.batch())
+        plain = [backbone.model.base_model(**rows.batch(row)).last_hidden_state[:, -1] for row in range(3)]
+    assert (thought.embedding - torch.cat(plain)).abs().max() <= FAR
+    assert (thought.states[:, -1] - thought.embedding).abs().max() <= FAR
+
+
+def test_rounds_are_layers_run_again(tiny, rows_of) -> None:
+    model, batch = tiny("llama"), rows_of("llama").batch(2)
+    deep = copy.deepcopy(model)
+    deep.model.layers = torch.nn.ModuleList([deep.model.layers[0]] * 3 + [deep.model.layers[1]])
+    deep.config.num_hidden_layers = 4
+    with torch.inference_mode():
+        thought = Recurrent(32, (0, 1), steps=3, inject=False)(Backbone.of(model), batch)
+        wanted = deep.base_model(**batch, use_cache=False).last_hidden_state[:, -1]
+    assert (thought.embedding - wanted).abs().max() <= FAR
+
+
+def test_rows_halt_apart_and_keep_what_they_had(tiny, rows_of) -> None:
+    backbone, rows = Backbone.of(tiny("qwen2_vl")), rows_of("qwen2_vl")
+    with torch.inference_mode():
+        free = Recurrent(32, (0, 1), steps=9)(backbone, rows.batch())
+        logs = torch.stack([free.logits(k).log_softmax(-1) for k in range(9)])
+        moves = (logs[1:].exp() * (logs[1:] - logs[:-1])).sum(-1)
+        ordered = moves.flatten().sort().values
+        bound = float(ordered[len(ordered) // 2 :][:2].mean())
+        first = [next((k + 2 for k, m in enumerate(moves) if m[row] < bound), 9) for row in range(3)]
+        think = Recurrent(32, (0, 1), steps=9, tolerance=bound)
+        halted = think(backbone, rows.batch(), until="kl")
+        alone = [think(backbone, rows.batch(row), until="kl") for row in range(3)]
+    assert halted.used.tolist() == first
+    assert len(set(first)) > 1
+    assert (halted.embedding - torch.cat([one.embedding for one in alone])).abs().max() <= 1e-4
+    for row, n in enumerate(first):
+        assert (halted.embedding[row] - free.states[row, n - 1]).abs().max() <= 1e-4
+
+
+def test_the_model_is_left_as_it_was(tiny, rows_of) -> None:
+    model, batch = tiny("llama"), rows_of("llama").batch()
+    before = list(model.model.layers)
+    Recurrent(32, (0, 2), steps=2)(Backbone.of(model), batch)
+    with pytest.raises(RecipeError, match="Use a block within 0 and 2"):
+        Recurrent(32, (1, 3))(Backbone.of(model), batch)
+    with pytest.raises(RecipeError, match="Let the block start at 1 or later"):
+        Recurrent(32, (0, 1))(Backbone.of(tiny("qwen3_vl")), rows_of("qwen3_vl").batch())
+    with pytest.raises(TypeError):
+        Recurrent(32, (0, 1))(Backbone.of(model), {**batch, "pixel_values": torch.zeros(1)})
+    assert all(a is b for a, b in zip(before, model.model.layers, strict=True))
+
+
+def test_only_the_last_rounds_are_trained_through(tiny, rows_of) -> None:
+    batch = {"inputs_embeds": torch.randn(2, 5, 32, generator=torch.Generator().manual_seed(0), requires_grad=True)}
+    grads = []
+    for kept in (1, 8):
+        think = Recurrent(32, (1, 2), steps=3, inject=False, kept=kept).train()
+        think(Backbone.of(tiny("llama")), batch).embedding.sum().backward()
+        grads.append(batch["inputs_embeds"].grad)
+        batch["inputs_embeds"].grad = None
+    assert grads[0] is None
+    assert grads[1].abs().max() > 0
+    tiny("llama").zero_grad()
+
+
+def test_it_keeps_the_contract_and_says_what_it_cannot(tiny, rows_of) -> None:
+    think = Recurrent(32, (0, 1), steps=2)
+    assert isinstance(think, Reasoner)
+    thought = think(Backbone.of(tiny("llama")), rows_of("llama").batch())
+    assert thought.used.tolist() == [2, 2, 2]
+    assert thought.states.shape == (3, 2, 32)
+    for look in (lambda: thought.ablate("zero"), thought.coe):
+        with pytest.raises(ValueError, match="Think"):
+            look()
