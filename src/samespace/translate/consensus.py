@@ -18,8 +18,11 @@ from samespace.translate.ica import Axes, fast_ica, whitening
 __all__ = ["Agreement", "Axial", "match_axes"]
 
 WIDTHS = (80, 110)
-"""Axes looked for, one width after the other; fewer where the rows span fewer."""
-RUNS = 5
+"""Axes looked for, one width after the other; fewer where the Spaces are narrower."""
+RUNS = (3, 5)
+"""Runs of FastICA a side, width by width."""
+ENOUGH = 1.06
+"""Objective of a match that more axes need not better."""
 _SHARE = 0.85  # of the rows, that each run sees
 _STARTS = 4
 _SHARP = (6.0, 8.0)  # of the starts made from what was agreed on, round by round
@@ -32,7 +35,7 @@ class Agreement:
 
     Attributes:
         map: (c, c), between whitened coordinates; its singular values say how sure a direction is.
-        value: mean objective of the four best; above 1.0 at the last width wherever axes were found.
+        value: mean objective of the four best; above 1.0 wherever axes were found.
     """
 
     map: np.ndarray
@@ -44,8 +47,8 @@ class Axial:
     """The outcome of matching axes.
 
     Attributes:
-        agreement: at the last width.
-        source, target: (d, c) whitenings of both sides.
+        agreement: at the last width that was looked at, c axes.
+        source, target: (d, c or more) whitenings of both sides, the first c columns of which are meant.
         values: objective by width and way: ((80, "fresh", 1.02), (110, "fresh", .99), (110, "grown", 1.06)).
     """
 
@@ -73,7 +76,8 @@ def match_axes(
     rng: np.random.Generator,
     *,
     widths: Sequence[int] = WIDTHS,
-    runs: int = RUNS,
+    runs: Sequence[int] = RUNS,
+    enough: float = ENOUGH,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Axial:
     """Find which independent axes of two sides are the same.
@@ -83,7 +87,8 @@ def match_axes(
         y: (m, dt), of other texts.
         rng: of runs and starts.
         widths: numbers of axes, rising.
-        runs: of FastICA a side and width.
+        runs: of FastICA a side, by width; the last holds for all that follow.
+        enough: objective from which on no further width is looked at.
         tell: is told each stage.
 
     Raises:
@@ -94,9 +99,11 @@ def match_axes(
     white = [(rows @ turn).astype(np.float32) for rows, turn in ((x, forth), (y, back))]
     kept: Agreement | None = None
     values: list[tuple[int, str, float]] = []
-    for width in sorted({min(w, most) for w in widths}):
+    for step, width in enumerate(sorted({min(w, most) for w in widths})):
+        if kept is not None and kept.value >= enough:
+            break
         tell(f"axes: {width}")
-        made = _runs(white[0][:, :width], white[1][:, :width], runs, rng)
+        made = _runs(white[0][:, :width], white[1][:, :width], runs[min(step, len(runs) - 1)], rng)
         fresh = [(key, p.solve(p.starts(_STARTS, rng))) for key, p in made.problems.items()]
         ways = [("fresh", _agree(made, fresh, rng))]
         if kept is not None:

@@ -51,7 +51,7 @@ def whitening(rows: np.ndarray, width: int) -> np.ndarray:
     return made
 
 
-def fast_ica(white: np.ndarray, rng: np.random.Generator) -> Axes:
+def fast_ica(white: np.ndarray, rng: np.random.Generator, rounds: int = _ROUNDS) -> Axes:
     """Symmetric FastICA with tanh, from a random orthogonal start.
 
     W <- orth(Z' tanh(Z W) / n - W diag(mean(1 - tanh^2))), until no axis moves by more than 1e-3 (1 - |cos|).
@@ -59,17 +59,19 @@ def fast_ica(white: np.ndarray, rng: np.random.Generator) -> Axes:
     Args:
         white: (n, c) float32, whitened.
         rng: of the start.
+        rounds: at most.
 
     Reference: Hyvärinen, Fast and robust fixed-point algorithms for independent component analysis, 1999.
     """
     n, c = white.shape
+    across = np.ascontiguousarray(white.T)
     turn = _orthogonal(rng.standard_normal((c, c)))
     settled = False
-    for _ in range(_ROUNDS):
-        bent = white @ turn.astype(np.float32)
+    for _ in range(rounds):
+        bent = turn.T.astype(np.float32) @ across
         np.tanh(bent, out=bent)
-        slope = 1 - np.einsum("nc,nc->c", bent, bent, dtype=np.float64) / n
-        new = _orthogonal((white.T @ bent).astype(np.float64) / n - turn * slope)
+        slope = 1 - np.einsum("cn,cn->c", bent, bent) / n
+        new = _orthogonal((bent @ white).T.astype(np.float64) / n - turn * slope)
         settled = bool((1 - np.abs((new * turn).sum(axis=0))).max() < _TOLERANCE)
         turn = new
         if settled:

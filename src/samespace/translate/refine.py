@@ -1,35 +1,59 @@
 """From a rough map to a good one, without pairs: by what is near under it.
 
+A map is kept as a covariance M (ds, dt) = U S V' of rows with what is near them. Its rotation is U V'; its singular
+values say how sure a direction is, and the least sure directions are left out where rows are compared.
+
 Imports numpy only. Letters: n, m rows, ds, dt widths, k neighbours, r rank.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from samespace.translate.near import linked, mutual, unit
 from samespace.translate.procrustes import polar
 
-__all__ = ["anneal", "first_map", "neighbour_mean", "polish", "unit"]
+__all__ = ["POLISH", "Mutual", "anneal", "first_map", "polish", "settle", "unit"]
 
-_BLOCK = 2000
-_CSLS = 10  # neighbours that a row's crowd is measured on
 _ROUNDS, _RANK = 8, 20
 _ROWS = (2500, 3500)  # of the first and the last annealing round
 _DROP = 0.3  # share of matches left out in the first round, falling to none
-_POLISH, _EACH, _MIX = (40, 25, 15, 10), 7, 0.7
-_SAMPLE = 1500
-_FIRST = 30
+_FIRST = 15  # neighbours that the first map is made of
+_SAMPLE = 4000  # rows of a side that a round looks at
+_SURE = 192  # directions that rows are compared along
+_ALL = 8000  # rows of a side that are looked through for the same items
+_SAME = 0.58  # share of mutual neighbours from which on both sides embed the same items: .4 to .5 where they do not
+_SETTLE = 3
+_DRIFT = 0.5  # how much of the last step is taken again: half the rounds do
+POLISH = ((20, 4), (10, 4), (5, 6))
+"""Neighbours among 4,000 rows, and rounds with so many."""
 
 
-def first_map(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Procrustes of x (n, ds) onto the mean of the y (m, dt) whose coordinates are near, unnormalised: (ds, dt).
+@dataclass(frozen=True)
+class Mutual:
+    """How many rows of the smaller side are a row's mutual nearest neighbour under the map, and what that says.
+
+    Attributes:
+        share: of the rows, in [0, 1].
+        same: whether the two sides embed (largely) the same items, in whatever order.
+    """
+
+    share: float
+    same: bool
+
+
+def first_map(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The covariance of x (n, ds) with the y (m, dt) whose coordinates are near, both ways: (ds, dt).
 
     a (n, c), b (m, c): unit rows, the same coordinates of both sides.
     """
-    made: np.ndarray = x.T @ neighbour_mean(a, b, y, _FIRST)
+    i, j = _drawn(len(x), _SAMPLE, rng), _drawn(len(y), _SAMPLE, rng)
+    made: np.ndarray = x[i].T @ (linked(a[i], b[j], _FIRST) @ y[j])
     return made
 
 
 def anneal(x: np.ndarray, y: np.ndarray, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mutual nearest neighbours under CSLS among random rows, the map's rank rising from 20: a (ds, dt) rotation.
+    """Mutual nearest neighbours under CSLS among random rows, the map's rank rising from 20: a covariance (ds, dt).
 
     It can lower what a good start finds, and yet ends better after `polish`.
 
@@ -42,52 +66,73 @@ def anneal(x: np.ndarray, y: np.ndarray, start: np.ndarray, rng: np.random.Gener
         u, s, vt = np.linalg.svd(m, full_matrices=False)
         r = round(_RANK * max(1.0, width / _RANK) ** (0.8 * done))
         rows = int(_ROWS[0] + (_ROWS[1] - _ROWS[0]) * done)
-        xs, ys = (side[rng.permutation(len(side))[:rows]] for side in (x, y))
+        xs, ys = x[_drawn(len(x), rows, rng)], y[_drawn(len(y), rows, rng)]
         weight = np.sqrt(s[:r] / s[0]).astype(np.float32)
-        i, j, score = _mutual(unit((xs @ _f32(u[:, :r])) * weight), unit((ys @ _f32(vt[:r].T)) * weight))
+        i, j, score = mutual(unit((xs @ _f32(u[:, :r])) * weight), unit((ys @ _f32(vt[:r].T)) * weight))
         keep = rng.random(len(i)) > _DROP * (1 - done)
         i, j, score = i[keep], j[keep], score[keep]
         score = score - score.min() + 1e-3
         m = (xs[i] * (score / score.mean())[:, None]).T @ ys[j]
-    return polar(m)
+    return m
 
 
-def polish(x: np.ndarray, y: np.ndarray, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each side's rows onto the mean of their k nearest of the other, both directions together, k falling."""
-    w = start
-    for k in _POLISH:
-        for _ in range(_EACH):
-            a, b = (side[rng.permutation(len(side))[:_SAMPLE]] for side in (x, y))
-            forth = a.T @ neighbour_mean(unit(a @ _f32(w)), y, y, k)
-            back = neighbour_mean(unit(b @ _f32(w.T)), x, x, k).T @ b
-            w = (1 - _MIX) * w + _MIX * polar(forth / np.linalg.norm(forth) + back / np.linalg.norm(back))
-    return polar(w)
+def polish(
+    x: np.ndarray,
+    y: np.ndarray,
+    start: np.ndarray,
+    rng: np.random.Generator,
+    plan: tuple[tuple[int, int], ...] = POLISH,
+) -> np.ndarray:
+    """Each side's rows onto the mean of their k nearest of the other, both ways together, k falling: a rotation.
+
+    Steps have momentum: the map moves one way for many rounds.
 
 
-def neighbour_mean(a: np.ndarray, b: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
-    """(n, dt): for each row of a (n, c) the mean of the rows of y (m, dt) at its k nearest of b (m, c)."""
-    made = np.empty((len(a), y.shape[1]), np.float32)
-    for start in range(0, len(a), _BLOCK):
-        near = np.argpartition(-(a[start : start + _BLOCK] @ b.T), k - 1, axis=1)[:, :k]
-        made[start : start + _BLOCK] = y[near].mean(axis=1)
-    return made
+    Args:
+        x: (n, ds), unit rows of the Frame, float32.
+        y: (m, dt).
+        start: (ds, dt), a rotation or a covariance.
+        rng: of the rows that a round looks at.
+        plan: neighbours and rounds, one after the other.
+    """
+    turn, sure = _turn(start)
+    before = turn
+    for k, rounds in plan:
+        for _ in range(rounds):
+            xs, ys = x[_drawn(len(x), _SAMPLE, rng)], y[_drawn(len(y), _SAMPLE, rng)]
+            near = linked(unit(xs @ _f32(turn @ sure)), unit(ys @ _f32(sure)), k)
+            found, sure = _turn(xs.T @ (near @ ys))
+            turn, before = found + _DRIFT * (turn - before), turn
+    return polar(turn)
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows at length 1."""
-    made: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return made
+def settle(x: np.ndarray, y: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, Mutual]:
+    """See whether both sides embed the same items; if so, end on them: Procrustes of mutual neighbours, three times.
+
+    Args:
+        x: (n, ds), unit rows of the Frame; the first 8,000 are looked at.
+        y: (m, dt).
+        turn: (ds, dt), the map so far.
+    """
+    x, y = x[:_ALL], y[:_ALL]
+    i, j, _ = mutual(unit(x @ _f32(turn)), y)
+    share = len(i) / min(len(x), len(y))
+    if share < _SAME:
+        return turn, Mutual(share, False)
+    for _ in range(_SETTLE):
+        turn = polar((x[i].T @ y[j]).astype(np.float64))
+        i, j, _ = mutual(unit(x @ _f32(turn)), y)
+    return turn, Mutual(len(i) / min(len(x), len(y)), True)
 
 
-def _mutual(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mutual nearest neighbours under CSLS: 2 cos - mean cos to the 10 nearest of each side."""
-    s = a @ b.T
-    crowd_a = np.partition(s, -_CSLS, axis=1)[:, -_CSLS:].mean(axis=1)
-    crowd_b = np.partition(s, -_CSLS, axis=0)[-_CSLS:].mean(axis=0)
-    s = 2 * s - crowd_a[:, None] - crowd_b
-    forth, back = s.argmax(axis=1), s.argmax(axis=0)
-    i = np.flatnonzero(back[forth] == np.arange(len(a)))
-    return i, forth[i], s[i, forth[i]]
+def _turn(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rotation U V' of a covariance U S V' and the directions of the target it is sure of, (dt, r)."""
+    u, _, vt = np.linalg.svd(m.astype(np.float64), full_matrices=False)
+    return u @ vt, vt[:_SURE].T
+
+
+def _drawn(rows: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(rows)[:count]
 
 
 def _f32(matrix: np.ndarray) -> np.ndarray:
