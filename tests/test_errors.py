@@ -26,6 +26,11 @@ SAMPLES = [
     errors.ReaderStartError("no space left on device"),
     errors.TranslatorFileError("/a", "its file is missing", "Fit it again"),
     errors.RouteError("a", "b", "Fit one: fit(source, target)"),
+    errors.IndexMovedError("/a", "old", "new"),
+    errors.DataError(3, "positive", "the text is empty", "Write one."),
+    errors.PlanError("bind", "epochs is 0", "Use at least 1."),
+    errors.DivergedError(7, float("nan"), None, "Lower it: --learning-rate 0.001"),
+    errors.CheckpointError("/a", "no space left on device", "Free some."),
 ]
 
 

@@ -21,6 +21,10 @@ Line 1 of a message is the fact with its values, line 2 the mend, ready to paste
       - IndexDamagedError                    its files do not fit together
       - IndexMovedError                      it has moved to another model since it was opened
     + ServeError              (OSError)      the page cannot be served like that
+    + DataError               (ValueError)   a row that cannot be trained on
+    + PlanError               (ValueError)   a setting of a training plan that makes no sense
+    + DivergedError           (ArithmeticError) a training whose loss is no number any more
+    + CheckpointError         (OSError)      a state of training that cannot be written or read
     + TranslatorFileError     (OSError)      a translator on disk that cannot be used
     + RouteError              (LookupError)  there is no way from one Space to another
 
@@ -32,6 +36,9 @@ from difflib import get_close_matches
 from typing import Literal
 
 __all__ = [
+    "CheckpointError",
+    "DataError",
+    "DivergedError",
     "FailureClass",
     "IndexDamagedError",
     "IndexLockedError",
@@ -39,6 +46,7 @@ __all__ = [
     "IndexNotFoundError",
     "IndexVersionError",
     "MissingExtraError",
+    "PlanError",
     "QueryError",
     "ReadError",
     "ReaderStartError",
@@ -225,7 +233,7 @@ class IndexMovedError(StoreError):
         super().__init__(
             uri,
             f"the index has moved from the model {was!r} to {now!r} since it was opened",
-            f"Open it again; to go back: samespace migrate {uri} --rollback",
+            f"Open it again; how it stands, and whether there is a way back: samespace migrate {uri} --status",
         )
         self.was, self.now = was, now
 
@@ -251,3 +259,37 @@ class RouteError(SamespaceError, LookupError):
     def __init__(self, source: str, target: str, mend: str) -> None:
         super().__init__(f"no way from space {source!r} to {target!r}\n{mend}")
         self.source, self.target = source, target
+
+
+class DataError(SamespaceError, ValueError):
+    """A row of a dataset cannot be trained on; `row` from 0, None if it is not about one."""
+
+    def __init__(self, row: int | None, column: str, reason: str, mend: str) -> None:
+        where = "" if row is None else f"row {row}, {column}: "
+        super().__init__(f"{where}{reason}\n{mend}")
+        self.row, self.column, self.reason, self.mend = row, column, reason, mend
+
+
+class PlanError(SamespaceError, ValueError):
+    """A setting of a training plan makes no sense."""
+
+    def __init__(self, plan: str, fact: str, mend: str) -> None:
+        super().__init__(f"{plan}: {fact}\n{mend}")
+        self.plan = plan
+
+
+class DivergedError(SamespaceError, ArithmeticError):
+    """The loss of a training is no number any more; `checkpoint` is the last good one, None if there is none."""
+
+    def __init__(self, step: int, value: float, checkpoint: str | None, mend: str) -> None:
+        kept = f"the last good state is {checkpoint}" if checkpoint else "no state was kept before"
+        super().__init__(f"the loss is {value} at step {step}; {kept}\n{mend}")
+        self.step, self.value, self.checkpoint = step, value, checkpoint
+
+
+class CheckpointError(SamespaceError, OSError):
+    """A state of training cannot be written or read."""
+
+    def __init__(self, path: str, fact: str, mend: str) -> None:
+        super().__init__(f"{path}: {fact}\n{mend}")
+        self.path = path

@@ -1,0 +1,1 @@
+"""Training plans: one file each, a Config and run(config)."""

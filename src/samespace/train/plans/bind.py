@@ -1,0 +1,163 @@
+"""Bind a frozen tower of pictures or sounds to the space of a frozen text model.
+
+Both sides are encoded once; a linear head starts from the closed form (ridge) and goes on with a contrastive loss.
+The best state on the rows kept apart is what is written, so training never ends below the closed form.
+
+Reference: Zhai et al., LiT, arXiv:2111.07991; Zhu et al., LanguageBind, arXiv:2310.01852.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from samespace.encode import bound
+from samespace.encode.load import load as load_encoder
+from samespace.errors import DataError
+from samespace.train import batches, data, page
+from samespace.train.heads import Frames, Linear, ridge
+from samespace.train.losses.masked import masked_info_nce
+from samespace.train.losses.sigmoid import sigmoid_loss
+from samespace.train.losses.spread import spread_loss
+from samespace.train.retrieval import recall_at_k
+from samespace.train.state import States
+from samespace.train.steps import Schedule
+from samespace.train.steps import run as run_steps
+from samespace.train.vectors import encoded
+
+__all__ = ["Config", "run"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the plan."""
+
+    data: Path  # parquet with the columns anchor (text) and positive (a picture or a recording)
+    out: Path  # folder for what comes of it
+    tower: str = "lite0:"  # encoder of the pictures or sounds, as scheme:name; stays as it is
+    target: str = "multilingual-e5-small"  # text encoder whose space they are bound to; stays as it is
+    loss: Literal["infonce", "sigmoid", "spread"] = "infonce"  # docs/train.md says when to use which
+    epochs: int = 10  # passes over the rows
+    batch: int = 512  # rows
+    learning_rate: float = 2e-3  # at its peak
+    weight_decay: float = 0.05  # of AdamW
+    temperature: float = 0.05  # of the loss, where it starts
+    dropout: float = 0.2  # share of the features left out, in [0, 1)
+    ridge: float = 0.3  # strength of the closed form, in units of a feature's variance
+    held_out: float = 0.1  # share of the anchors kept apart for measuring, in (0, 1)
+    every: int = 50  # steps between two states and two measurements
+    shuffle: bool = False  # train on captions dealt out anew: the control, which must stay at chance
+    seed: int = 0  # of the split, the order and the dropout
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_out < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(f"held_out {self.held_out}, dropout {self.dropout}\nUse shares between 0 and 1")
+        if min(self.epochs, self.batch, self.every) < 1 or self.learning_rate <= 0 or self.temperature <= 0:
+            raise ValueError("epochs, batch and every must be at least 1, rate and temperature above 0\nSet them so")
+
+
+class _Model(nn.Module):
+    """The head, what the loss learns beside it, and the best head so far: all that a state must hold."""
+
+    best_weight: Tensor
+    best_bias: Tensor
+    best_recall: Tensor
+
+    def __init__(self, start: Tensor, config: Config) -> None:
+        super().__init__()
+        self.head = Linear(start, config.dropout)
+        self.log_scale = nn.Parameter(torch.tensor(1 / config.temperature).log())
+        self.bias = nn.Parameter(torch.tensor(-10.0))
+        self.register_buffer("best_weight", start.clone())
+        self.register_buffer("best_bias", torch.zeros(len(start)))
+        self.register_buffer("best_recall", torch.tensor(-1.0))
+
+    def loss(self, features: Tensor, answers: Tensor, groups: Tensor, kind: str) -> Tensor:
+        """Of one batch; rows of one group have the same text."""
+        made, scale = self.head(features), self.log_scale.clamp(max=math.log(100)).exp()
+        if kind == "sigmoid":
+            return sigmoid_loss(made, answers, scale, self.bias, groups)
+        if kind == "spread":
+            return spread_loss(made, answers, temperature=1 / float(scale.detach()))
+        there = masked_info_nce(made, answers, temperature=1 / scale, groups=groups)
+        return (there + masked_info_nce(answers, made, temperature=1 / scale, groups=groups)) / 2
+
+    @torch.no_grad()
+    def measure(self, features: Tensor, answers: Tensor, groups: Tensor) -> dict[str, float]:
+        """Text → thing on the rows kept apart; the best head is remembered."""
+        made = nn.functional.normalize(self.eval().head(features), dim=1)
+        point = recall_at_k((answers @ made.T).numpy(), groups.numpy())
+        if point["recall@10"] > float(self.best_recall):
+            self.best_recall.fill_(point["recall@10"])
+            self.best_weight.copy_(self.head.weight)
+            self.best_bias.copy_(self.head.bias)
+        return point
+
+
+def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda point: None) -> Path:
+    """Train; returns `out`, with bound.safetensors, bound.json, page.html and the last state.
+
+    Raises:
+        DataError: the rows cannot be used. DivergedError, CheckpointError: see steps.run.
+    """
+    examples, found = data.load(config.data, skip=True)
+    target, tower = load_encoder(config.target), load_encoder(config.tower)
+    texts = encoded(target, [e.anchor for e in examples], "query", config.out / "vectors")
+    things = encoded(tower, [e.positive for e in examples], "document", config.out / "vectors")
+    groups = _codes([e.anchor.digest() for e in examples])
+    kept, apart = _split(groups, config)
+    order = np.arange(len(examples))
+    if config.shuffle:
+        order[kept] = order[kept][np.random.default_rng(config.seed + 1).permutation(len(kept))]
+    texts, says = texts[order], torch.from_numpy(groups[order])
+    frames = Frames.fit(things[kept], texts[kept])
+    features, answers = frames.features(things), frames.answers(texts)
+    model = _Model(ridge(features[kept], answers[kept], config.ridge), config)
+
+    def loss(rows: list[int], piece: int) -> Tensor:
+        at = torch.from_numpy(kept[rows])
+        return model.train().loss(features[at], answers[at], says[at], config.loss)
+
+    curve = run_steps(
+        model,
+        loss,
+        batches.group_by([0] * len(kept))(kept, batch_size=config.batch, seed=config.seed),
+        Schedule(config.epochs, config.learning_rate, config.weight_decay, keep_every=config.every, seed=config.seed),
+        States(config.out, _identity(config, groups)),
+        lambda: model.measure(features[apart], answers[apart], says[apart]),
+        tell,
+    )
+    settings = {key: str(value) for key, value in asdict(config).items()}
+    facts = {"config": settings, "rows": len(kept), "left_out": [str(p) for p in found[:100]], "curve": curve}
+    bound.save(frames.head(model.best_weight, model.best_bias), config.tower, config.out, facts)
+    page.write(config.out / "page.html", "bind", settings, curve)
+    return config.out
+
+
+def _codes(digests: list[str]) -> np.ndarray:
+    """One number for each distinct text (n)."""
+    numbers = {digest: i for i, digest in enumerate(dict.fromkeys(digests))}
+    return np.array([numbers[digest] for digest in digests])
+
+
+def _split(groups: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and rows kept apart: whole texts, so that none is seen before it is asked."""
+    texts = np.random.default_rng(config.seed).permutation(int(groups.max()) + 1)
+    away = np.isin(groups, texts[: max(round(config.held_out * len(texts)), 1)])
+    if (~away).sum() < 2:
+        fact = f"{len(groups)} rows with {len(texts)} texts leave too few to train on"
+        raise DataError(None, "", fact, "Give more rows, or a smaller share apart: --held-out")
+    return np.flatnonzero(~away), np.flatnonzero(away)
+
+
+def _identity(config: Config, groups: np.ndarray) -> str:
+    """What a state must agree with to go on from it."""
+    settings = {k: str(v) for k, v in asdict(config).items() if k not in ("out", "every")}
+    return hashlib.sha256((json.dumps(settings, sort_keys=True) + groups.tobytes().hex()).encode()).hexdigest()
