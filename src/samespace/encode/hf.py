@@ -57,14 +57,17 @@ def load(
     if used is None:
         raise _ask(folder)
     from samespace.encode.hf_model import HfEncoder
+    from samespace.encode.hf_think import named, thoughtful
 
     def build(how: Recipe) -> "Body":
-        return _body(folder, how, device or _device(), trust_remote_code)
+        made = _body(folder, how, device or _device(), trust_remote_code)
+        return thoughtful(made, how) if how.thinking else made
 
     body = build(used)
     _check_width(folder, body)
     weights = folder.weights()
     name = f"{entry.maker}/{entry.name}@{weights[:8]}" if entry else folder.name
+    name = named(name, used.thinking.steps) if used.thinking else name
     encoder = HfEncoder(used.space(name, weights), used, body, said, weights, build)
     if check and recipe:
         doctor.quick(encoder)

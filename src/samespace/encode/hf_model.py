@@ -41,6 +41,7 @@ class Prepared:
         cost: tokens, visual ones included.
         pixels: that will be decoded.
         key: digest; equal keys give equal rows.
+        steps: latent steps before its vector is read.
     """
 
     ids: tuple[int, ...]
@@ -48,6 +49,7 @@ class Prepared:
     cost: int
     pixels: int
     key: str
+    steps: int = 0
 
 
 class Body(Protocol):
@@ -98,8 +100,23 @@ class HfEncoder:
         """What it takes in: what the recipe says, as far as the model can."""
         return self.recipe.modalities & self.body.takes
 
-    def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
-        """Encode items (n) to Vectors (n, d). Raises TypeError with the position of an item it does not take."""
+    def encode(self, items: Sequence[Item], *, role: Role = "document", steps: int | None = None) -> Vectors:
+        """Encode items (n) to Vectors (n, d).
+
+        Args:
+            items: of the kinds it takes.
+            role: what the vectors are for.
+            steps: think so many latent steps first, which gives Vectors of another Space (hf_think.thinking, by which
+                queries can think while documents do not); None = as the recipe says.
+
+        Raises:
+            TypeError: an item it does not take, with its position.
+            RecipeError: this model cannot think.
+        """
+        if steps is not None:
+            from samespace.encode.hf_think import thinking
+
+            return thinking(self, steps).encode(items, role=role)
         ready = [self._prepare(item, role, position) for position, item in enumerate(items)]
         if not ready:
             return self.space.empty()
@@ -131,8 +148,16 @@ class HfEncoder:
     def revised(self, recipe: Recipe) -> "HfEncoder":
         """The same weights by another Recipe: another Space. They are loaded again only if the precision differs."""
         shared = recipe.precision == self.recipe.precision and recipe.modalities <= self.recipe.modalities
-        body = self.body.by(recipe) if shared else self.build(recipe)
+        body = self._used(recipe) if shared else self.build(recipe)
         return replace(self, space=recipe.space(self.space.name, self.weights), recipe=recipe, body=body)
+
+    def _used(self, recipe: Recipe) -> Body:
+        """The body by another Recipe, which may think or not."""
+        if recipe.thinking is None:
+            return self.body.by(recipe)
+        from samespace.encode.hf_think import thoughtful
+
+        return thoughtful(self.body, recipe)
 
     def _prepare(self, item: Item, role: Role, position: int) -> Prepared:
         if item.modality not in self.modalities:

@@ -51,6 +51,11 @@ class TextBody:
         ids, mask = self._collate([one])
         return self._states(ids, mask)[0, mask[0].bool()]
 
+    def inputs(self, batch: Sequence[Prepared]) -> dict[str, Any]:
+        """What a Reasoner reads of a batch."""
+        ids, mask = self._collate(batch)
+        return {"input_ids": ids, "attention_mask": mask}
+
     def _collate(self, batch: Sequence[Prepared]) -> tuple[Tensor, Tensor]:
         return collate(batch, int(self.wording.tokenizer.pad_token_id or 0), self.recipe, self.device)
 

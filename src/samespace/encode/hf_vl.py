@@ -74,13 +74,18 @@ class VisionLanguageBody:
         _, mask, states = self._states([one])
         return states[0, mask[0].bool()]
 
-    @torch.inference_mode()
-    def _states(self, batch: Sequence[Prepared]) -> tuple[Tensor, Tensor, Tensor]:
-        """Ids, mask (b, t) and the layer's token states (b, t, w)."""
+    def inputs(self, batch: Sequence[Prepared]) -> dict[str, Any]:
+        """What the model, or a Reasoner, reads of a batch; its pictures are decoded here."""
         ids, mask = collate(batch, int(self.wording.tokenizer.pad_token_id or 0), self.recipe, self.device)
         kinds = (ids == self.model.config.image_token_id).int()
         given: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": kinds}
-        given |= self._seen([blob for one in batch for blob in one.pictures])
+        return given | self._seen([blob for one in batch for blob in one.pictures])
+
+    @torch.inference_mode()
+    def _states(self, batch: Sequence[Prepared]) -> tuple[Tensor, Tensor, Tensor]:
+        """Ids, mask (b, t) and the layer's token states (b, t, w)."""
+        given = self.inputs(batch)
+        ids, mask, kinds = given["input_ids"], given["attention_mask"], given["mm_token_type_ids"]
         if self.recipe.bidirectional:
             grid = given.get("image_grid_thw")
             given["position_ids"] = self.model.get_rope_index(

@@ -17,13 +17,34 @@ from samespace.errors import did_you_mean
 from samespace.items import Modality
 from samespace.space import Metric, Space
 
-__all__ = ["Pooling", "Recipe"]
+__all__ = ["Pooling", "Recipe", "Thinking"]
 
 Pooling = Literal["mean", "cls", "last", "eos", "head", "none"]
 """mean over the mask · first token · last token by the mask · the terminal token by its id · the model's own
 projection head (CLIP, SigLIP) · none, the model returns one vector (USE)."""
 
 _PARTS_VERSION = 1  # counts up when our own loop changes the numbers of every recipe
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """Latent steps before the vector is read out (samespace.reason).
+
+    Attributes:
+        steps: how many, by role. Queries may think where documents do not: both are in one Space.
+        feedback: what a step feeds back, reason.protocol.Feedback.
+        tail: tokens read after the steps, the terminal one included.
+        until: "kl" = a row stops where a further step changes nothing; None = never.
+        tolerance: of until, in nats.
+        trained: hash of what was trained for it; "" = nothing was.
+    """
+
+    steps: Mapping[Role, int]
+    feedback: Literal["scale", "raw", "soft", "snap", "parallel"] = "scale"
+    tail: int = 1
+    until: Literal["kl"] | None = None
+    tolerance: float = 5e-4
+    trained: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,7 @@ class Recipe:
         truncate_dim: the width it is cut to here.
         precision: of weights and arithmetic: "float32", "bfloat16", "float16", "int8", "q4".
         backend: what runs it: "torch", "openvino", "onnxruntime".
+        thinking: latent steps before read-out; None = none.
     """
 
     family: str
@@ -81,6 +103,7 @@ class Recipe:
     truncate_dim: int | None = None
     precision: str = "float32"
     backend: str = "torch"
+    thinking: Thinking | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON data; `from_dict` gives an equal Recipe back."""
@@ -88,6 +111,8 @@ class Recipe:
         data["modalities"] = sorted(self.modalities)
         data["prompts"] = dict(sorted(self.prompts.items()))
         data["matryoshka"] = list(self.matryoshka)
+        if self.thinking is None:  # a recipe without it has the fingerprint it had before there was any
+            del data["thinking"]
         return data
 
     @classmethod
@@ -102,6 +127,8 @@ class Recipe:
             made["modalities"] = frozenset(made["modalities"])
         if "matryoshka" in made:
             made["matryoshka"] = tuple(made["matryoshka"])
+        if made.get("thinking") is not None:
+            made["thinking"] = Thinking(**made["thinking"])
         return cls(**made)
 
     def with_(self, **changes: Any) -> "Recipe":
