@@ -10,6 +10,7 @@ import numpy as np
 from samespace.space import Vectors
 from samespace.translate.frame import Frame
 from samespace.translate.linear import Linear
+from samespace.translate.moments import Moments
 from samespace.translate.pairs import Pairs
 
 __all__ = ["Affine", "LowRankAffine", "Ridge", "leave_one_out"]
@@ -38,14 +39,18 @@ class Ridge:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> "Ridge":
-        """Of rows x (n, ds), y (n, dt), weights (n,) with mean 1."""
-        mean_x, mean_y = (weights @ x) / weights.sum(), (weights @ y) / weights.sum()
-        a, b = x - mean_x, y - mean_y
-        weighted = a * weights[:, None]
-        values, vectors = np.linalg.eigh(weighted.T @ a)
+        """Of rows x (n, ds), y (n, dt), weights (n,)."""
+        return cls.on(Moments.of(x, y, weights))
+
+    @classmethod
+    def on(cls, moments: Moments) -> "Ridge":
+        """Of the moments of any number of rows, whose means are not far from zero: so in their Frames."""
+        mean_x, mean_y = moments.x / moments.weight, moments.y / moments.weight
+        values, vectors = np.linalg.eigh(moments.xx - np.outer(moments.x, mean_x))
         values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-        unit = float(values.sum() / max(1, min(len(x) - 1, len(values))))
-        return cls(values, vectors, vectors.T @ (weighted.T @ b), mean_x, mean_y, max(unit, 1e-12))
+        unit = float(values.sum() / max(1, min(moments.count - 1, len(values))))
+        projected = vectors.T @ (moments.xy - np.outer(moments.x, mean_y))
+        return cls(values, vectors, projected, mean_x, mean_y, max(unit, 1e-12))
 
     def solve(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Matrix (ds, dt) and shift (dt,)."""

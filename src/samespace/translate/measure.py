@@ -14,7 +14,7 @@ from samespace.space import Vectors, similarity
 from samespace.translate.frame import Frame
 from samespace.translate.protocol import Translator
 
-__all__ = ["Fidelity", "held_out", "measure"]
+__all__ = ["Fidelity", "compare", "held_out", "measure", "twins"]
 
 _BLOCK = 1024
 _ALIKE = 0.98  # cosine from which two rows of the source count as one text
@@ -69,8 +69,18 @@ def measure(
     """
     if len(source) != len(target) or not 1 <= k < len(source):
         raise ValueError(f"{len(source)} and {len(target)} rows: as many on both sides are needed, more than k = {k}")
-    n = min(queries, len(source))
-    made = translator(source[np.arange(n)])
+    return compare(translator(source[: min(queries, len(source))]), target, k=k, corpus=corpus)
+
+
+def compare(made: Vectors, target: Vectors, *, k: int = 10, corpus: str = "") -> Fidelity:
+    """Measure what rows were translated to: made (n, dt) of the first n rows of target (m, dt), which are the pool.
+
+    Raises:
+        ValueError: fewer rows in the pool than in made, or too few for k.
+    """
+    n = len(made)
+    if n > len(target) or not 1 <= k < len(target):
+        raise ValueError(f"{n} and {len(target)} rows: as many on both sides are needed, more than k = {k}")
     frame = Frame.of(target)
     inside, true = frame.enter(made.data), frame.enter(target.data)
     kept, top1, rank = [], [], []
@@ -87,7 +97,7 @@ def measure(
     cosine = (inside * true[:n]).sum(1)
     cosine /= np.maximum(np.linalg.norm(inside, axis=1) * np.linalg.norm(true[:n], axis=1), 1e-12)
     means = [float(np.concatenate(values).mean()) for values in (kept, top1, rank)]
-    return Fidelity(means[0], means[1], means[2], float(cosine.mean()), len(source), n, k, corpus)
+    return Fidelity(means[0], means[1], means[2], float(cosine.mean()), len(target), n, k, corpus)
 
 
 def _shared(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
@@ -112,10 +122,24 @@ def held_out(source: Vectors, share: float, seed: int) -> tuple[np.ndarray, np.n
     order = np.random.default_rng(seed).permutation(len(source))
     out = order[: max(1, round(share * len(source)))]
     rest = order[len(out) :]
-    twins = np.zeros(len(rest), bool)
-    for start in range(0, len(rest), _BLOCK):
-        rows = rest[start : start + _BLOCK]
-        near = similarity(source[rows], source[out])
-        bar = _ALIKE if source.space.metric == "cosine" else np.inf
-        twins[start : start + _BLOCK] = (near > bar).any(axis=1)
-    return np.sort(rest[~twins]), np.sort(out)
+    return np.sort(rest[~twins(source, rest, out)]), np.sort(out)
+
+
+def twins(source: Vectors, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Which of `rows` are nearly equal to one of the rows `out`, both row numbers: (len(rows),) bool."""
+    made = np.zeros(len(rows), bool)
+    for start in range(0, len(rows), _BLOCK):
+        made[start : start + _BLOCK] = _near(source[rows[start : start + _BLOCK]], source[out]).any(axis=1)
+    return made
+
+
+def _near(a: Vectors, b: Vectors) -> np.ndarray:
+    """(n, m) bool: cosine above .98; in other metrics, equal to rounding."""
+    found = similarity(a, b)
+    if a.space.metric == "cosine":
+        return found > _ALIKE
+    x, y = ((v.data.astype(np.float64) ** 2).sum(axis=1) for v in (a, b))
+    whole = x[:, None] + y
+    apart = found.astype(np.float64) ** 2 if a.space.metric == "euclidean" else whole - 2 * found
+    equal: np.ndarray = apart <= 1e-6 * whole
+    return equal
