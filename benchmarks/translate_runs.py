@@ -18,16 +18,25 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.mini_vec2vec import mini_vec2vec
 from benchmarks.translate_data import OUT, sentences, vectors
 from samespace.space import Space, Vectors
 from samespace.translate.align import align, judged
 from samespace.translate.measure import measure
 from samespace.translate.procrustes import Procrustes, polar
 
-__all__ = ["TEXTS", "Case", "draws", "kept", "space"]
+__all__ = ["SMALL", "Case", "done", "draws", "kept", "space"]
 
 RUNS = OUT / "runs"
-TEXTS, POOL = 24_000, 4_000
+TEXTS, MORE, POOL = 24_000, 28_000, 4_000
+SMALL: dict[str, Any] = {"widths": (80,), "runs": (2,)}
+"""A cheaper run, for the many that a verdict is calibrated on."""
+WAYS: dict[str, tuple[Callable[..., Procrustes], dict[str, Any]]] = {
+    "align": (align, {}),
+    "judged": (judged, {}),
+    "judged-small": (judged, SMALL),
+    "mini-vec2vec": (mini_vec2vec, {}),
+}
 _LSA = 384
 
 
@@ -54,10 +63,10 @@ class Case:
 
 
 @cache
-def space(data: Path, name: str) -> Vectors:
+def space(data: Path, name: str, texts: int = TEXTS) -> Vectors:
     """All texts in the space of this name."""
     letter, _, change = name.partition("~")
-    made = _lsa(data) if letter == "L" else vectors(sentences(data, TEXTS), letter)
+    made = _lsa(data) if letter == "L" else vectors(sentences(data, texts), letter)
     if not change:
         return made
     rows = CHANGES[change](made.data, np.random.default_rng(99))
@@ -76,20 +85,23 @@ def draws(case: Case, source: Vectors, target: Vectors) -> tuple[Vectors, Vector
     return source[here], target[there], source[rest], target[rest]
 
 
-def kept(kind: str, case: Case, data: Path, **how: Any) -> dict[str, Any]:
-    """The result of a run, from its file if it was done before: fidelity, facts of the map, CPU seconds.
+def done(kind: str, case: Case) -> bool:
+    """Whether its result is there."""
+    return _place(kind, case).is_file()
 
-    kind: "align", "judged" or any other name of a way to run, with `how` for `align`.
-    """
-    place = RUNS / f"{kind}-{case.name}.json"
+
+def kept(kind: str, case: Case, data: Path) -> dict[str, Any]:
+    """The result of a run by one of WAYS, from its file if it was done before: measured, facts, CPU seconds."""
+    place = _place(kind, case)
     if place.is_file():
         found: dict[str, Any] = json.loads(place.read_text())
         return found
-    source, target = (space(data, name) for name in case.pair.split("-"))
+    texts = TEXTS if 2 * case.rows + POOL <= TEXTS else MORE
+    source, target = (space(data, name, texts) for name in case.pair.split("-"))
     here, there, left, right = draws(case, source, target)
-    fit: Callable[..., Procrustes] = judged if kind.startswith("judged") else align
+    way, how = WAYS[kind]
     start = time.process_time()
-    made = fit(here, there, seed=case.seed, **how)
+    made = way(here, there, seed=case.seed, **how)
     cpu = time.process_time() - start
     result = {
         "pair": case.pair, "rows": case.rows, "seed": case.seed, "same": case.same, "cpu": cpu,
@@ -100,6 +112,10 @@ def kept(kind: str, case: Case, data: Path, **how: Any) -> dict[str, Any]:
     part.write_text(json.dumps(result))
     part.replace(place)
     return result
+
+
+def _place(kind: str, case: Case) -> Path:
+    return RUNS / f"{kind}-{case.name}.json"
 
 
 def _lsa(data: Path) -> Vectors:
