@@ -27,7 +27,7 @@ from samespace.index.tables import Tables
 from samespace.index.upkeep import WORD_ROWS
 from samespace.index.vocabulary import Vocabulary, packed, unpacked
 
-__all__ = ["Cache", "Notes", "cache_of", "refresh"]
+__all__ = ["Cache", "Notes", "cache_of", "forget_cache", "refresh"]
 
 _FORMAT = 1
 _DRAFT = "draft-"
@@ -117,6 +117,13 @@ class Notes:
 def cache_of(tables: Tables) -> Cache | None:
     """The cache of an index; None on an object store."""
     return Cache(tables.folder / "cache") if tables.folder else None
+
+
+def forget_cache(tables: Tables) -> None:
+    """Remove all that is kept: for the writer, before vectors change under the digests that they are known by."""
+    cache = cache_of(tables)
+    if cache is not None:
+        rmtree(cache.folder, ignore_errors=True)
 
 
 def refresh(tables: Tables, most: int, fewest: int = WORD_ROWS) -> None:

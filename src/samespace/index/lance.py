@@ -23,6 +23,8 @@ from samespace.index.far import Far, held
 from samespace.index.ground import Ground, mark
 from samespace.index.lance_writer import LanceWriter
 from samespace.index.medium import place, sized, writing_to
+from samespace.index.migrate_marks import apart, marked
+from samespace.index.migrate_record import load
 from samespace.index.placed import Held, Rows, Taken
 from samespace.index.previews import Previews
 from samespace.index.protocol import FileRow, Nearest, Status
@@ -47,6 +49,7 @@ class _Held:
     view: View
     ground: Ground
     snapshot: Snapshot
+    translated: pa.Array
 
     def stale(self) -> bool:
         """Whether anything was written since: a table that was only put in order has its old files taken away, too."""
@@ -141,6 +144,9 @@ class LanceIndex:
 
     def _open(self, view: View, last: "_Held | None") -> "_Held":
         """Open a view; what the last one had of it in RAM, or the cache, is not read again."""
+        translated = marked(self.uri, self.card.vector_table)
+        if last is not None and not translated.equals(last.translated):
+            last = None  # rows that were translated are embedded now: the only ones that ever change
         ground = self._ground(view, last.ground if last else None)
         rows: Rows = Taken(view.files, view.items, ground.file_at, ground.item_at)
         listed = len(ground.ids) > self.word_rows and any(i.name == "terms" for i in view.items.describe_indices())
@@ -150,9 +156,11 @@ class LanceIndex:
         finder = self._finder(view.vectors, ground, last, small)
         body = Body(view.items, ground.ids, ground.item_at) if listed else None
         memo = self._cache.notes(ground.key) if self._cache else None
-        ready = Prepared(ground.names, ground.sorts, ground.sort_names, memo)
+        sorts = apart(ground.sorts, ground.sort_names, ground.digests, translated)
+        ready = Prepared(ground.names, *sorts, memo)
         at = ground.vector_row.astype(np.int64)
-        return _Held(view, ground, Snapshot(self.space, ground.digests, rows, at, finder, body, ready))
+        made = Snapshot(self.space, ground.digests, rows, at, finder, body, ready)
+        return _Held(view, ground, made, translated)
 
     def _ground(self, view: View, last: Ground | None) -> Ground:
         """What the view stands on: from the cache, or made from the tables and what is known of older ones."""
@@ -198,6 +206,7 @@ class LanceIndex:
             versions=max(len(t.versions()) for t in tables),
             fragments=sum(len(t.get_fragments()) for t in tables),
             used=usages(view, there),
+            moving=record.target.model if (record := load(self.uri)) is not None else "",
         )
 
     @contextmanager
@@ -205,6 +214,7 @@ class LanceIndex:
         """Take the lock. Raises IndexLockedError naming the owner."""
         with writing_to(self.uri, self._tables.parts(), wait=wait) as (medium, in_order):
             with reading(self.uri):
+                self._tables.require_current()
                 if not in_order:
                     SearchIndexes(self._tables, medium).mend()
                 writer = LanceWriter(self._tables, medium, self.previews)

@@ -172,6 +172,7 @@ class Status:
         live: those that the newest versions lead to.
         kept: those that only named snapshots lead to; the rest goes at a clean-up.
         tables: table → bytes, live, kept, versions, fragments.
+        moving: the model that the index is half-way to, or has switched to and can go back from; "" = it is at rest.
     """
 
     uri: str
@@ -189,6 +190,7 @@ class Status:
     live: int = 0
     kept: int = 0
     tables: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    moving: str = ""
 
 
 class Writer(Protocol):

@@ -9,7 +9,7 @@ Meets an Encoder only by its protocol. Imports numpy and pyarrow. Letters: n vec
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from samespace.index.filter import Filter
 from samespace.index.fold import COLUMNS
 from samespace.index.fold import fold as folded
 from samespace.index.measure import Found, Gauge, Sorts, sorts_of
+from samespace.index.migrate_record import require_at_rest
 from samespace.index.protocol import Hits
 from samespace.index.query import Both, Either, Node, Opposite, Query, Total
 from samespace.index.rank import Candidate, fuse
@@ -45,6 +46,16 @@ class _Collection(Protocol):
     @property
     def space(self) -> Space: ...
     def snapshot(self) -> Snapshot: ...
+
+
+@runtime_checkable
+class _Moving(Protocol):
+    """A collection with rows that are only translated; the best of a ranking are embedded when it is made."""
+
+    depth: int
+
+    def settle(self, view: Snapshot, rows: Sequence[int]) -> Snapshot: ...
+    def note(self) -> str: ...
 
 
 class Searcher:
@@ -72,6 +83,7 @@ class Searcher:
         self.index, self.encoder, self.pool = index, encoder, pool
         self._ways = {t.source: t for t in translators if t.target == index.space}
         if encoder.space != index.space and encoder.space not in self._ways:
+            require_at_rest(index, encoder.space)
             raise SpaceMismatchError(str(encoder.space), str(index.space))
         self._background: Background | None = None
         self._gauges: OrderedDict[bytes, Gauge] = OrderedDict()
@@ -126,6 +138,8 @@ class Searcher:
         searched = int(run.allowed.sum()) if run.allowed is not None else len(view.rows)
         if hits and not confident and not run.only_stopwords:
             run.notes.append("no confident match")
+        if isinstance(self.index, _Moving):
+            run.notes.append(self.index.note())
         return Hits(hits, run.route(), run.composed, confident, searched, tuple(run.notes))
 
     def prepare(self) -> None:
@@ -209,6 +223,7 @@ class _Run:
         return self._of_logic(most)
 
     def _of_sum(self, direction: Direction, most: int) -> list[Candidate]:
+        self._settle(direction)
         asked = self._asked(direction)
         gauge = self.searcher.gauge(self.view, self.allowed)
         found = gauge.nearest(direction, most)
@@ -218,6 +233,13 @@ class _Run:
         if worded:
             self._measure(joined, direction, gauge)
         return joined
+
+    def _settle(self, direction: Direction) -> None:
+        """In a collection that moves: have the best rows embedded that are only translated."""
+        moving = self.searcher.index
+        if isinstance(moving, _Moving) and moving.depth:
+            found = self.searcher.gauge(self.view, self.allowed).nearest(direction, moving.depth)
+            self.view = moving.settle(self.view, [row for row, *_ in found])
 
     def _asked(self, direction: Direction) -> Asked | None:
         if not direction.words:
@@ -295,6 +317,7 @@ class _Run:
                 return self._leaf(direction)
 
     def _leaf(self, direction: Direction) -> np.ndarray:
+        self._settle(direction)
         asked = self._asked(direction)
         gauge = self.searcher.gauge(self.view, self.allowed)
         z = np.full(len(self.view.rows), -np.inf)

@@ -27,6 +27,7 @@ def tally(
     versions: int,
     fragments: int,
     used: Mapping[str, Usage] | None = None,
+    moving: str = "",
 ) -> Status:
     """Status from the file rows and a Snapshot; the rest is the store's own count, `used` by its tables."""
     total = add((used or {}).values())
@@ -46,6 +47,7 @@ def tally(
         live=size - total.waste - total.kept,
         kept=total.kept,
         tables={name: asdict(one) for name, one in (used or {}).items()},
+        moving=moving,
     )
 
 

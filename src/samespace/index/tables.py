@@ -15,15 +15,17 @@ import lance
 import pyarrow as pa
 from lance.fragment import write_fragments
 
-from samespace.errors import IndexNotFoundError
+from samespace.errors import IndexDamagedError, IndexMovedError, IndexNotFoundError
 from samespace.index.durable import fsync
 from samespace.index.medium import Medium, place
 from samespace.index.schema import Card, schemas
 from samespace.index.torn import NOTE, before_torn
 from samespace.index.trouble import cause, damaged, writing
 
-__all__ = ["Tables", "View", "place"]
+__all__ = ["MOVING", "Tables", "View", "place"]
 
+MOVING = "migration"
+"""Folder in that of an index where what is known of its move to another Space is kept (migrate_record.py)."""
 _TRIES = 20
 _NAMING = ("_transactions", "_versions", "_refs")  # what leads to data
 _NEW = "new.lance"  # a table while it is made
@@ -66,9 +68,19 @@ class Tables:
         card = Card.of(_open(uri, "files").schema, uri)
         tables = cls(uri, card)
         for name in (card.vector_table, "items"):
-            if Card.of(_open(uri, name).schema, uri).space != card.space:
+            if Card.of(_open(uri, name).schema, uri).space != card.space and not tables.halfway(name):
                 raise damaged(uri, f"its table {name!r} is of another space")
         return tables
+
+    def require_current(self) -> None:
+        """Raise IndexMovedError if the index moved to another Space since this was opened."""
+        now = Card.of(self.open_table("files").schema, self.uri)
+        if now.space != self.card.space:
+            raise IndexMovedError(self.uri, self.card.model, now.model)
+
+    def halfway(self, name: str) -> bool:
+        """Whether a table may still say the Space that the index has just moved from: only the files table decides."""
+        return name == "items" and self.folder is not None and (self.folder / MOVING).is_dir()
 
     @staticmethod
     def exists(uri: str) -> bool:
@@ -88,27 +100,33 @@ class Tables:
         Raises:
             IndexDamagedError: there are rows, and no files table: nothing of it is touched.
         """
-        for name, schema in schemas(self.card).items():
-            left = self.folder / f"{name}.lance" if self.folder else None
+        for name in schemas(self.card):
             if any(path.startswith("data/") for path in medium.sizes(f"{name}.lance")):
                 raise damaged(self.uri, "its table 'files' is gone")
-            if left is None or self.folder is None:
-                lance.write_dataset(schema.empty_table(), _path(self.uri, name), schema=schema, mode="overwrite")
-                medium.sync()
-                continue
-            rmtree(left, ignore_errors=True)
-            made = self.folder / _NEW
-            rmtree(made, ignore_errors=True)
-            lance.write_dataset(schema.empty_table(), str(made), schema=schema)
-            medium.sync()
-            made.rename(left)  # so that a table which has its name is whole
-            medium.sync()
+            self.make(name, medium)
         if self.folder is not None:
             fsync(str(self.folder.parent))
 
+    def make(self, name: str, medium: Medium) -> None:
+        """Make one table, empty; on the disk when it returns."""
+        schema = schemas(self.card)[name]
+        if self.folder is None:
+            lance.write_dataset(schema.empty_table(), _path(self.uri, name), schema=schema, mode="overwrite")
+            medium.sync()
+            return
+        left, made = self.folder / f"{name}.lance", self.folder / _NEW
+        rmtree(left, ignore_errors=True)
+        rmtree(made, ignore_errors=True)
+        lance.write_dataset(schema.empty_table(), str(made), schema=schema)
+        medium.sync()
+        made.rename(left)  # so that a table which has its name is whole
+        medium.sync()
+
     def parts(self) -> tuple[str, ...]:
-        """Names of the tables' folders."""
-        return tuple(f"{name}.lance" for name in schemas(self.card))
+        """Names of the tables' folders, those of vectors of another Space, too."""
+        own = [f"{name}.lance" for name in schemas(self.card)]
+        others = sorted(path.name for path in self.folder.glob("vec_*.lance")) if self.folder else []
+        return tuple(dict.fromkeys([*own, *others]))
 
     def open_table(self, name: str) -> Any:
         """The newest version of one table. Raises IndexDamagedError."""
@@ -118,7 +136,11 @@ class Tables:
         """Open all three so that they fit together."""
         for _ in range(_TRIES):
             files = _open(self.uri, "files")
-            made = View(files, _open(self.uri, "items"), _open(self.uri, self.card.vector_table))
+            try:
+                made = View(files, _open(self.uri, "items"), _open(self.uri, self.card.vector_table))
+            except IndexDamagedError:
+                self.require_current()  # the vectors of a Space that the index has left are gone in good order
+                raise
             if files.latest_version == files.version:
                 break  # nothing was collected meanwhile: a collection follows a change of the files
         return made
@@ -165,6 +187,13 @@ class Tables:
                 table = self.open_table(name)
                 merge = table.merge_insert(key).when_matched_delete()
                 self.commit(name, table, merge.execute_uncommitted(pa.table({key: keys}))[0], medium)
+
+    def relabel(self, name: str, card: Card, medium: Medium) -> None:
+        """Have a table say that it is of another index: one version, so that a reader sees it before or after."""
+        with writing(self.uri):
+            notes = {key.decode(): value.decode() for key, value in card.metadata().items()}
+            self.open_table(name).update_schema_metadata(notes)
+            medium.sync(f"{name}.lance")
 
     def commit(self, name: str, table: Any, change: Any, medium: Medium) -> None:
         """Data to the disk before the manifest that names them: a power cut never leaves a table that will not open."""

@@ -8,6 +8,7 @@ from operator import add
 from typing import Any
 
 from samespace.encode.protocol import Encoder
+from samespace.index.migrate_order import note
 from samespace.index.protocol import Hits
 from samespace.index.query import Query
 from samespace.index.search import Searcher
@@ -23,6 +24,7 @@ class Asker:
 
     def __init__(self, index: Any, encoder: Encoder, pool: ReaderPool, files: QueryFiles) -> None:
         self._searcher, self._files = Searcher(index, encoder, pool), files
+        self._uri = str(getattr(index, "uri", ""))
 
     def search(self, wanted: Search) -> Hits:
         """Search. Raises QueryError."""
@@ -30,7 +32,9 @@ class Asker:
         conditions = wanted.filter_json()
         if conditions is not None:
             query = query.where(conditions)
-        return self._searcher.search(query, k=wanted.k, hybrid=wanted.hybrid)
+        hits = self._searcher.search(query, k=wanted.k, hybrid=wanted.hybrid)
+        note(self._uri, (hit.id for hit in hits))
+        return hits
 
     def _part(self, part: Part) -> Query:
         return part.weight * self._source(part)

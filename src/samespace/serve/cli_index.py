@@ -4,17 +4,14 @@ Imports click; the index and the model when the command runs.
 """
 
 import json
-import os
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from samespace.serve.cli import index_option
+from samespace.serve.stopping import stoppable
 from samespace.serve.terminal import Line, count, duration, printable
 
 if TYPE_CHECKING:
@@ -68,7 +65,7 @@ def index(ctx: click.Context, /, folders: tuple[str, ...], uri: str, **flags: An
     opened, encoder = open_or_create(uri, flags["model"])
     speech = False if flags["no_speech"] else None
     options = Options(ocr=not flags["no_ocr"], speech=speech, speech_weights=flags["speech_weights"])
-    with _stoppable(flags["quiet"]) as (stop, received):
+    with stoppable(flags["quiet"]) as (stop, received):
         run = _Runner(opened, encoder, roots, options, stop, line, flags)
         if in_bulk:
             run.told(run_bulk(opened, encoder, roots or folders, options, flags, stop, run.show))
@@ -137,27 +134,6 @@ def _watch(run: _Runner, roots: list[Path], uri: str, stop: threading.Event, lin
         stop=stop,
         tell=lambda err: line.say("warning: " + printable(str(err).replace("\n", " · "))),
     )
-
-
-@contextmanager
-def _stoppable(quiet: bool) -> "Iterator[tuple[threading.Event, list[int]]]":
-    """Let the first Ctrl-C (or a request to end) stop in order, and the second at once."""
-    stop, received = threading.Event(), list[int]()
-
-    def hear(number: int, _: object) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-        stop.set()
-        if not quiet:  # not through Python's buffers, which may be in use right now
-            os.write(2, b"\nstopping: what is in hand is finished (again: stop at once)\n")
-
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop, received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _progress(now: "Progress") -> str:

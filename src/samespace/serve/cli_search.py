@@ -52,12 +52,24 @@ class _Search(click.Command):
 @click.argument("parts", metavar="PART…", nargs=-1, required=True)
 @click.option("--where", metavar="CONDITION", help="A condition: 'kind = image and date >= 2024'.")
 @click.option("-k", "k", type=int, default=10, show_default=True, help="How many files at most.")
+@click.option("--model", metavar="NAME", help="By the model that the index is moving to (samespace migrate).")
+@click.option(
+    "--depth", type=click.IntRange(0), metavar="N", help="While it moves: rows to embed for this search, 200."
+)
 @click.option("--no-hybrid", is_flag=True, help="By meaning only, without full-text search.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a hit.")
 @click.option("--paths0", is_flag=True, help="The raw paths only, each ended by a NUL byte: for xargs -0.")
 @index_option
 def search(
-    parts: tuple[str, ...], uri: str, where: str | None, k: int, no_hybrid: bool, as_json: bool, paths0: bool
+    parts: tuple[str, ...],
+    uri: str,
+    where: str | None,
+    k: int,
+    model: str | None,
+    depth: int | None,
+    no_hybrid: bool,
+    as_json: bool,
+    paths0: bool,
 ) -> None:
     """Find by words and files of any kind, with plus, minus and weights.
 
@@ -70,15 +82,16 @@ def search(
     A thing that is the name of a file here is that file; text:NAME is the words. With nothing that is nearer than
     chance it says "no confident match" and lists what came nearest; the exit code is 0.
     """  # noqa: D301 - click wants the character
+    from samespace.index.migrate_order import note
     from samespace.index.query import parse
     from samespace.index.search import Searcher
-    from samespace.serve.session import encoder_of, open_index
+    from samespace.serve.session import searched
 
     query = parse([part.removeprefix(_MARK) for part in parts])
-    opened = open_index(uri)
-    encoder = encoder_of(opened)
+    collection, encoder = searched(uri, model, depth)
     with _reader(query, encoder) as pool:
-        hits = Searcher(opened, encoder, pool).search(query, k=k, where=where, hybrid=not no_hybrid)
+        hits = Searcher(collection, encoder, pool).search(query, k=k, where=where, hybrid=not no_hybrid)
+    note(uri, (hit.id for hit in hits))
     if paths0:
         _raw_paths(hits)
     else:

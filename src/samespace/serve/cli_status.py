@@ -58,6 +58,9 @@ def _text(now: "Status") -> str:
         f"  on disk   {_size(now)}, {count(now.fragments, 'fragment')}, {count(now.versions, 'version')}",
         *(f"  folder    {printable(root)}" for root in now.roots),
     ]
+    if now.moving:
+        how = f"to {printable(now.moving)}; how far: samespace migrate {printable(now.uri)} --status"
+        lines.insert(3, f"  moving    {how}")
     if now.failures:
         lines.append(f"  failed    {_tally(now.failures)}; why: samespace status --failed --index {printable(now.uri)}")
     return "\n".join(lines)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from samespace.encode.protocol import Encoder
 from samespace.errors import SpaceMismatchError, StoreError
+from samespace.space import Space
 
 if TYPE_CHECKING:
     from samespace.index.lance import LanceIndex
+    from samespace.index.migrate_view import Moving
 
-__all__ = ["encoder_of", "open_index", "open_or_create"]
+__all__ = ["encoder_of", "open_index", "open_or_create", "searched", "target_encoder"]
 
 
 def open_index(uri: str) -> "LanceIndex":
@@ -53,14 +55,64 @@ def encoder_of(index: "LanceIndex") -> Encoder:
         SpaceMismatchError: that model gives another Space today: its weights or recipe changed.
         WeightsError, UnknownNameError, MissingExtraError: the model is not to be had here.
     """
+    return _encoder(index.model, index.space)
+
+
+def _encoder(model: str, space: Space) -> Encoder:
+    """A model in whichever of its forms makes vectors of this Space."""
     from samespace.encode.load import load
 
-    encoder = load(index.model)
-    if encoder.space != index.space and encoder.modalities == {"text"}:
-        encoder = load(index.model, accelerate=index.space.parent == encoder.space)
-    if encoder.space != index.space:
-        raise SpaceMismatchError(str(encoder.space), str(index.space))
+    encoder = load(model)
+    if encoder.space != space and encoder.modalities == {"text"}:
+        encoder = load(model, accelerate=space.parent == encoder.space)
+    if encoder.space != space:
+        raise SpaceMismatchError(str(encoder.space), str(space))
     return encoder
+
+
+def searched(uri: str, model: str | None = None, depth: int | None = None) -> "tuple[LanceIndex | Moving, Encoder]":
+    """What a search looks into, and its encoder: the index, or what the model sees of it that it moves to.
+
+    Args:
+        uri: of the index.
+        model: None = the index's own.
+        depth: rows of a ranking that are embedded if they are not yet; None = as many as is usual.
+
+    Raises:
+        StoreError: the index is not of that model, and not moving there.
+    """
+    opened = open_index(uri)
+    if model is None or model == opened.model:
+        return opened, encoder_of(opened)
+    from samespace.index.migrate_record import load
+    from samespace.index.migrate_view import DEPTH, Moving
+
+    record = load(opened.uri)
+    if record is None or record.target.model != model:
+        raise StoreError(
+            uri, f"the index is of the model {opened.model!r}, not {model!r}",
+            f"Leave --model away, or move it there: samespace migrate {uri} --to {model}",
+        )  # fmt: skip
+    encoder = _encoder(model, record.target.space)
+    return Moving.open(opened, encoder, depth=DEPTH if depth is None else depth), encoder
+
+
+def target_encoder(uri: str, model: str | None) -> tuple[str, Encoder]:
+    """Name and encoder of the model that an index moves to: the one that is named, or that its move remembers.
+
+    Raises:
+        StoreError: none is named, and it is not moving.
+    """
+    from samespace.encode.load import load as encoder
+    from samespace.index.migrate_record import load
+
+    opened = open_index(uri)
+    record = load(opened.uri)
+    if record is not None and model in (None, record.target.model):
+        return record.target.model, _encoder(record.target.model, record.target.space)
+    if model is None:
+        raise StoreError(uri, "it is not moving to another model", f"Begin: samespace migrate {uri} --to MODEL")
+    return model, encoder(model)
 
 
 def open_or_create(uri: str, model: str | None) -> "tuple[LanceIndex, Encoder]":
@@ -71,6 +123,7 @@ def open_or_create(uri: str, model: str | None) -> "tuple[LanceIndex, Encoder]":
     """
     from samespace.encode.load import DEFAULT_MODEL, load
     from samespace.index.lance import LanceIndex
+    from samespace.index.migrate_record import require_at_rest
 
     if LanceIndex.exists(uri):
         index = LanceIndex.open(uri)
@@ -78,10 +131,11 @@ def open_or_create(uri: str, model: str | None) -> "tuple[LanceIndex, Encoder]":
             return index, encoder_of(index)
         encoder = load(model)
         if encoder.space != index.space:
+            require_at_rest(index, encoder.space)
             raise StoreError(
                 uri,
                 f"the index was made with the model {index.model!r}, not {model!r}",
-                "Leave --model away, or make a second index: --index OTHER_FOLDER --model " + model,
+                f"Leave --model away, or move it there: samespace migrate {uri} --to {model}",
             )
         return index, encoder
     encoder = load(model or DEFAULT_MODEL)
