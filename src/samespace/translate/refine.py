@@ -13,7 +13,7 @@ import numpy as np
 from samespace.translate.near import linked, mutual, unit
 from samespace.translate.procrustes import polar
 
-__all__ = ["POLISH", "Mutual", "anneal", "first_map", "polish", "settle", "unit"]
+__all__ = ["BRIEF", "POLISH", "Mutual", "anneal", "first_map", "polish", "settle", "unit"]
 
 _ROUNDS, _RANK = 8, 20
 _ROWS = (2500, 3500)  # of the first and the last annealing round
@@ -25,8 +25,10 @@ _ALL = 8000  # rows of a side that are looked through for the same items
 _SAME = 0.58  # share of mutual neighbours from which on both sides embed the same items: .4 to .5 where they do not
 _SETTLE = 3
 _DRIFT = 0.5  # how much of the last step is taken again: half the rounds do
-POLISH = ((20, 4), (10, 4), (5, 6))
+POLISH = ((20, 6), (10, 6), (5, 8))
 """Neighbours among 4,000 rows, and rounds with so many."""
+BRIEF = ((10, 4),)
+"""The same for Spaces that are nearly turned copies: the first map is nearly right."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,12 @@ def first_map(x: np.ndarray, y: np.ndarray, a: np.ndarray, b: np.ndarray, rng: n
     return made
 
 
-def anneal(x: np.ndarray, y: np.ndarray, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def anneal(
+    x: np.ndarray, y: np.ndarray, start: np.ndarray, rng: np.random.Generator, known: np.ndarray | None = None
+) -> np.ndarray:
     """Mutual nearest neighbours under CSLS among random rows, the map's rank rising from 20: a covariance (ds, dt).
 
-    It can lower what a good start finds, and yet ends better after `polish`.
+    It can lower what a good start finds, and yet ends better after `polish`. `known`: see there.
 
     Reference: Artetxe et al., A robust self-learning method for fully unsupervised cross-lingual mappings, ACL 2018.
     """
@@ -72,7 +76,7 @@ def anneal(x: np.ndarray, y: np.ndarray, start: np.ndarray, rng: np.random.Gener
         keep = rng.random(len(i)) > _DROP * (1 - done)
         i, j, score = i[keep], j[keep], score[keep]
         score = score - score.min() + 1e-3
-        m = (xs[i] * (score / score.mean())[:, None]).T @ ys[j]
+        m = _with((xs[i] * (score / score.mean())[:, None]).T @ ys[j], known)
     return m
 
 
@@ -82,11 +86,11 @@ def polish(
     start: np.ndarray,
     rng: np.random.Generator,
     plan: tuple[tuple[int, int], ...] = POLISH,
+    known: np.ndarray | None = None,
 ) -> np.ndarray:
     """Each side's rows onto the mean of their k nearest of the other, both ways together, k falling: a rotation.
 
     Steps have momentum: the map moves one way for many rounds.
-
 
     Args:
         x: (n, ds), unit rows of the Frame, float32.
@@ -94,6 +98,7 @@ def polish(
         start: (ds, dt), a rotation or a covariance.
         rng: of the rows that a round looks at.
         plan: neighbours and rounds, one after the other.
+        known: (ds, dt), the covariance of pairs that are known; its norm is its weight, the rows' being 1.
     """
     turn, sure = _turn(start)
     before = turn
@@ -101,7 +106,7 @@ def polish(
         for _ in range(rounds):
             xs, ys = x[_drawn(len(x), _SAMPLE, rng)], y[_drawn(len(y), _SAMPLE, rng)]
             near = linked(unit(xs @ _f32(turn @ sure)), unit(ys @ _f32(sure)), k)
-            found, sure = _turn(xs.T @ (near @ ys))
+            found, sure = _turn(_with(xs.T @ (near @ ys), known))
             turn, before = found + _DRIFT * (turn - before), turn
     return polar(turn)
 
@@ -129,6 +134,12 @@ def _turn(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The rotation U V' of a covariance U S V' and the directions of the target it is sure of, (dt, r)."""
     u, _, vt = np.linalg.svd(m.astype(np.float64), full_matrices=False)
     return u @ vt, vt[:_SURE].T
+
+
+def _with(m: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+    """A covariance and that of known pairs."""
+    made: np.ndarray = m if known is None else m / np.linalg.norm(m) + known
+    return made
 
 
 def _drawn(rows: int, count: int, rng: np.random.Generator) -> np.ndarray:
