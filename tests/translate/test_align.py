@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from samespace import Space, Vectors
-from samespace.translate.align import align
+from samespace.translate.align import align, judged
 from samespace.translate.assign import Problem, sinkhorn
 from samespace.translate.axes import look
 from samespace.translate.consensus import match_axes
@@ -143,6 +143,27 @@ def test_two_spaces_without_a_pair_and_the_same_rows_shuffled_column_by_column()
     wrong = align(source[np.arange(a)], target.space.vectors(noise), widths=(36,), runs=(3,))
     assert measure(wrong, source[rest], target[rest]).top1 < 0.1
     assert wrong.facts["value"] < made.facts["value"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_runs_that_agree_are_trusted_and_nonsense_is_not():
+    source, target, (a, b) = spaces(4000, 0.1, seed=3)
+    here, there, rest = source[np.arange(a)], target[np.arange(a, b)], np.arange(b, len(source))
+    good = judged(here, there, seed=1, widths=(36,), runs=(2,))
+    assert good.facts["verdict"]["level"] == "trusted" and good.facts["seed"] == 1
+    assert good.facts["verdict"]["evidence"]["cosine"] > 0.8
+    assert measure(good, source[rest], target[rest]).top1 > 0.9
+    noise = target.space.vectors(np.random.default_rng(0).standard_normal(there.data.shape))
+    assert judged(here, noise, widths=(36,), runs=(2,)).facts["verdict"]["level"] == "failed"
+
+
+@pytest.mark.slow
+def test_clusters_start_the_same_way():
+    source, target, (a, b) = spaces(1500, 0.1, seed=4)
+    made = align(source[np.arange(a)], target[np.arange(a, b)], method="kmeans")
+    assert made.facts["method"] == "align:kmeans" and "value" not in made.facts
+    np.testing.assert_allclose(made.matrix @ made.matrix.T, np.eye(40), atol=1e-6)
 
 
 @pytest.mark.slow

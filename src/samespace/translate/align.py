@@ -24,7 +24,7 @@ from samespace.translate.consensus import RUNS, WIDTHS, Axial, match_axes
 from samespace.translate.frame import Frame
 from samespace.translate.near import unit
 from samespace.translate.procrustes import Procrustes
-from samespace.translate.refine import anneal, first_map, polish, settle
+from samespace.translate.refine import BRIEF, POLISH, anneal, first_map, polish, settle
 from samespace.translate.verdict import of_runs
 
 __all__ = ["align", "judged"]
@@ -83,11 +83,12 @@ def align(
         coordinates = anchored(x, y, rng)
     tell("first map")
     rough = first_map(x, y, *coordinates, rng)
-    if facts.get("value", 0.0) < _NEAR:
+    near = facts.get("value", 0.0) >= _NEAR
+    if not near:
         tell("annealing")
         rough = anneal(x, y, rough, rng)
     tell("polishing")
-    rotation, mutual = settle(x, y, polish(x, y, rough, rng))
+    rotation, mutual = settle(x, y, polish(x, y, rough, rng, BRIEF if near else POLISH))
     facts |= {"mutual": mutual.share, "same_texts": mutual.same}
     shift, back = np.zeros(target.space.dim), np.zeros(source.space.dim)
     return Procrustes(source.space, target.space, before, after, rotation, shift, rotation.T, back, facts=facts)
