@@ -8,9 +8,10 @@ import pytest
 
 from samespace import Space, Vectors
 from samespace.errors import SpaceMismatchError
-from samespace.probe.audit import BASELINES, Case, attack, audit, disclosed, usefulness
+from samespace.probe.audit import BASELINES, Case, attack, audit, disclosed
 from samespace.translate.align import align
 from samespace.translate.defence import Noised, Rotated
+from samespace.translate.derived import neighbours_kept
 from samespace.translate.procrustes import Procrustes, polar
 
 HELD, OWN = Space("made/held@1", 40), Space("made/own@1", 48)
@@ -116,7 +117,8 @@ def test_without_answers_the_same_model_is_the_measure_and_unknown_ones_do_not_c
 
 def test_a_rotation_costs_nothing_and_hides_nothing_and_noise_costs_what_it_hides(case):
     rotated, noised = Rotated.of(HELD, b"key"), Noised.of(HELD, 2.0, b"key")
-    assert usefulness(case, rotated) > 0.99 > 0.5 > usefulness(case, noised) > 10 / 700
+    kept = [neighbours_kept(case.held, one(case.held), 10) for one in (rotated, noised)]
+    assert kept[0] > 0.99 > 0.5 > kept[1] > 10 / 700
     plain, turned, blurred = (
         audit(one, pairs=(200,)).found["200 pairs"] for one in (case, case.hidden(rotated), case.hidden(noised))
     )
@@ -142,7 +144,7 @@ def test_a_keyed_rotation_is_undone_without_a_pair():
     held = HELD.vectors(plain + 0.1 * plain.std() * rng.standard_normal(plain.shape))
     one, other = np.arange(4000), np.arange(4000, 8000)
     case = Case(held[one], own[other], own[one]).hidden(Rotated.of(HELD, b"nobody knows"))
-    found = audit(case, pairs=(0,), unpaired=partial(align, widths=(36,), runs=3)).found
+    found = audit(case, pairs=(0,), unpaired=partial(align, widths=(36,), runs=(3,))).found
     assert found["no pairs"].top1 > 0.9 and found["untranslated"].top1 < 0.01
 
 

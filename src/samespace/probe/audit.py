@@ -19,15 +19,14 @@ import numpy as np
 
 from samespace.space import Vectors
 from samespace.translate.align import align
-from samespace.translate.derived import neighbours_kept
 from samespace.translate.frame import Frame
 from samespace.translate.linear import Linear
+from samespace.translate.near import unit
 from samespace.translate.procrustes import Procrustes
 from samespace.translate.protocol import Translator
-from samespace.translate.refine import unit
 from samespace.translate.verdict import of_runs
 
-__all__ = ["BASELINES", "Audit", "Case", "Disclosure", "attack", "audit", "disclosed", "usefulness"]
+__all__ = ["BASELINES", "Audit", "Case", "Disclosure", "attack", "audit", "disclosed"]
 
 BASELINES = ("chance", "random text", "untranslated", "same model")
 Unpaired = Callable[..., Translator]
@@ -195,12 +194,6 @@ def disclosed(case: Case, made: Vectors, rows: np.ndarray) -> Disclosure:
         given = _labelled(case.labels, frame, x)
         attribute = _balanced(given, _answers(case, case.labels, frame, asked))
     return Disclosure(float((rank < 2).mean()), float((rank < 11).mean()), float(rank.mean()), likeness, attribute)
-
-
-def usefulness(case: Case, defence: Translator, *, k: int = _NEAR) -> float:
-    """Share of the k nearest neighbours among 4,000 held rows that are the same behind a defence; chance k / 4,000."""
-    rows = case.held[np.arange(min(_POOL, len(case.held)))]
-    return neighbours_kept(rows, defence(rows), k)
 
 
 def _as_is(case: Case) -> Linear:
