@@ -39,7 +39,6 @@ def fuzz(name: str, seconds: int, found: Path = FOUND) -> int:
                 *options,
                 corpus,
             ],
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY)),
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             check=False,
@@ -54,6 +53,7 @@ def fuzz(name: str, seconds: int, found: Path = FOUND) -> int:
 
 def inside(name: str, words: list[str]) -> None:
     """Be the process that fuzzes a target."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # here: whoever forks this may be larger already
     import atheris
 
     with atheris.instrument_imports(include=_PACKAGES):
