@@ -21,11 +21,14 @@ def run(*args: str, **settings):
     return CliRunner().invoke(main, list(args), **settings)
 
 
+_NO_INDEX = {"models", "translate"}
+
+
 @pytest.mark.parametrize("command", sorted(_COMMANDS))
 def test_every_command_says_what_it_does_and_takes_an_index(command: str) -> None:
     found = run(command, "--help")
     assert found.exit_code == 0 and "Usage" in found.output
-    assert ("--index DIR" in found.output) == (command != "models"), "the catalogue is no index"
+    assert ("--index DIR" in found.output) == (command not in _NO_INDEX), "a catalogue or a translation is no index"
 
 
 def test_help_lists_every_command_that_there_is() -> None:

@@ -28,7 +28,8 @@ _COMMANDS = {
     "restore": ("cli_snapshot", "Bring an index back to a snapshot."),
     "doctor": ("cli_doctor", "Does a model give right vectors? Does an index find everything?"),
     "models": ("cli_models", "Models: licence, size, what they take in, where their weights are."),
-    "spaces": ("cli_models", "The spaces that indexes and models live in."),
+    "spaces": ("cli_spaces", "The spaces of indexes and of an atlas, and the ways between them."),
+    "translate": ("cli_translate", "Carry vectors from one model's space to another's."),
     "encode": ("cli_encode", "Print the vectors of a file's passages."),
 }
 

@@ -1,6 +1,6 @@
-"""samespace models, samespace spaces: what there is to encode with, and where vectors live.
+"""samespace models: what there is to encode with.
 
-Imports click; the catalogue when a command runs.
+Imports click; the catalogue when the command runs.
 """
 
 import json
@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from samespace.serve.cli import index_option
 from samespace.serve.terminal import bold, printable
 
 if TYPE_CHECKING:
     from samespace.encode.catalog import Entry
-    from samespace.space import Space
 
-__all__ = ["models", "spaces"]
+__all__ = ["models"]
 
 
 @click.command()
@@ -70,31 +68,3 @@ def _model_text(made: dict[str, Any]) -> str:
     lines += [f"  checked with {made['checked_with']}"] if made["checked_with"] else []
     lines += [f"  mind: {made['limits']}"] if made["limits"] else []
     return "\n".join(printable(line, keep="\n\x1b") for line in lines)
-
-
-@click.command()
-@click.argument("places", metavar="[INDEX…]", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a space.")
-@index_option
-def spaces(places: tuple[str, ...], uri: str, as_json: bool) -> None:
-    """Show the space of each index: vectors of two indexes compare only if their fingerprints are equal."""
-    from samespace.serve.session import open_index
-
-    for place in places or (uri,):
-        opened = open_index(place)
-        if as_json:
-            made = {"index": place, "model": opened.model, "vectors": len(opened), "space": opened.space.to_dict()}
-            click.echo(json.dumps(made, ensure_ascii=False))
-        else:
-            click.echo(f"{bold(printable(place))}  {len(opened):,} vectors by {printable(opened.model)}")
-            click.echo("\n".join(_chain(opened.space)))
-
-
-def _chain(space: "Space | None") -> list[str]:
-    """A space and those it was derived from."""
-    lines: list[str] = []
-    while space is not None:
-        lead = "  from " if lines else "  "
-        lines.append(f"{lead}{space.name}  {space.dim} wide, {space.metric}, fingerprint {space.fingerprint or 'none'}")
-        space = space.parent
-    return lines

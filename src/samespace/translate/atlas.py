@@ -141,8 +141,9 @@ class Atlas:
         for translator in self.translators:
             if level(translator) != "failed":
                 yield translator
-                if isinstance(translator, Linear):
-                    yield translator.inverse()
+                inverse: Any = getattr(translator, "inverse", None)
+                if callable(inverse):
+                    yield inverse()
 
     def _reached(self, source: Space) -> dict[Space, Route]:
         """The best Route to each Space that can be reached."""

@@ -15,8 +15,9 @@ def compose(first: Linear, second: Linear) -> Linear:
 
     Between the two lies what leaves the first one's Frame and enters the second one's: v = (u s1 + m1 - m2) / s2. That
     is linear and the composition exact, but for cosine Spaces, which bring each row to length 1 on the way: there the
-    lengths are taken to be alike, v = u + (m1 - m2) / s1. On real encoders, MiniLM → E5 → USE, that agrees with the
-    two steps at a mean cosine of .996 to .9998, and keeps as many neighbours within .005.
+    lengths are taken to be alike, l^2 = s1^2 + |m1|^2, and v = u + (m1 - l m2) / s1. On real encoders, MiniLM → E5 →
+    USE, that agrees with the two steps at a mean cosine of .996 to .9997 and keeps as many neighbours within .005; of
+    .985 and within .01 where the first is stretched for queries.
 
     Returns:
         with fidelity None: nobody has measured it.
@@ -41,7 +42,10 @@ def compose(first: Linear, second: Linear) -> Linear:
 def _joined(first: Linear, second: Linear) -> tuple[np.ndarray, np.ndarray]:
     """Matrix (ds, dt) and shift (dt,)."""
     out, into = first.after, second.before
-    scale = out.scale if into.unit else into.scale
+    if into.unit:
+        length, scale = float(np.sqrt(out.scale**2 + (out.mean**2).sum())), out.scale
+    else:
+        length, scale = 1.0, into.scale
     ratio = out.scale / scale
-    between = (first.shift * ratio) + (out.mean - into.mean) / scale
+    between = first.shift * ratio + (out.mean - length * into.mean) / scale
     return (first.matrix * ratio) @ second.matrix, between @ second.matrix + second.shift

@@ -23,9 +23,14 @@ KINDS: Final[Mapping[str, str]] = {
     "procrustes": "procrustes:Procrustes",
     "affine": "affine:Affine",
     "low-rank-affine": "affine:LowRankAffine",
+    "local-procrustes": "local:LocalProcrustes",
+    "residual-mlp": "neural:ResidualMLP",
     "linear": "linear:Linear",
     "frame": "frame:Frame",
     "domain": "domain:Domain",
+    "vec2vec": "adversarial:Vec2Vec",
+    "vec2vec-block": "adversarial:Block",
+    "rounded": "defence:Rounded",
 }
 """What can be kept: kind → module and class, dataclasses of Spaces, arrays, numbers, plain data and one another."""
 
