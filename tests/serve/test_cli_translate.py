@@ -168,7 +168,7 @@ def test_bad_rows_stop_it_or_are_left_out(place: Path) -> None:
     assert set(range(400)) - set(pq.read_table("out.parquet")["n"].to_pylist()) == {7, 300}
 
 
-@pytest.mark.parametrize(("width", "rows"), [(1, 60), (8192, 24)])
+@pytest.mark.parametrize(("width", "rows"), [(1, 60), pytest.param(8192, 24, marks=pytest.mark.slow)])
 def test_any_width_and_fewer_rows_than_dimensions(width: int, rows: int, place: Path) -> None:
     rng = np.random.default_rng(0)
     np.save("w.npy", rng.standard_normal((rows, width)).astype(np.float32))
@@ -224,7 +224,7 @@ def test_without_pairs_two_runs_are_compared(place: Path, monkeypatch) -> None:
     assert done.exit_code == 0, done.output
     made = json.loads(done.stdout)
     assert made["fidelity"] is None and {"cosine", "same_neighbour"} <= set(made["verdict"]["evidence"])
-    assert [s[2] for s in seen] == [0, 1] and open_saved("t").second is not None
+    assert len({seed for *_, seed in seen}) == 2 and all(n == m == 320 for n, m, _ in seen)
     assert "not measured: no pairs are known" in run("translate", "report", "t").stdout
 
 

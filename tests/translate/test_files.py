@@ -136,7 +136,7 @@ def other_arrays(folder: Path) -> None:
 )  # fmt: skip
 def test_what_is_not_as_it_was_written_is_refused_in_two_lines(harm, words: str, tmp_path: Path) -> None:
     place = tmp_path / "t"
-    save(made("procrustes"), place)
+    save(made("affine"), place)
     harm(place)
     with pytest.raises(errors.TranslatorFileError, match=words) as caught:
         load(place)
