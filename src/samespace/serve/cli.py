@@ -25,12 +25,16 @@ _COMMANDS = {
     "serve": ("cli_serve", "Serve the page of an index to a browser."),
     "status": ("cli_status", "What an index holds, and what could not be read."),
     "snapshot": ("cli_snapshot", "Keep an index as it is now under a name; list and remove what is kept."),
+    "migrate": ("cli_migrate", "Move an index to another model while it is searched, and back."),
     "restore": ("cli_snapshot", "Bring an index back to a snapshot."),
     "doctor": ("cli_doctor", "Does a model give right vectors? Does an index find everything?"),
     "models": ("cli_models", "Models: licence, size, what they take in, where their weights are."),
     "spaces": ("cli_spaces", "The spaces of indexes and of an atlas, and the ways between them."),
     "translate": ("cli_translate", "Carry vectors from one model's space to another's."),
     "encode": ("cli_encode", "Print the vectors of a file's passages."),
+    "think": ("cli_think", "What a model's latent steps say about a query."),
+    "train": ("cli_train", "Run a training plan: bind pictures or sounds to a text model."),
+    "audit": ("cli_audit", "What do vectors give away to somebody who holds nothing else?"),
 }
 
 
