@@ -21,6 +21,7 @@ from benchmarks.clock import cpu
 from benchmarks.figure import Figure, check
 from benchmarks.hard_ingest import passages
 from samespace.encode.load import load
+from samespace.index.heap import few_heaps
 from samespace.index.ingest import ingest
 from samespace.index.lance import LanceIndex
 from samespace.index.progress import Progress
@@ -105,6 +106,7 @@ def _run(index: Path, folders: list[Path]) -> dict[str, Any]:
 
 def main(index: Path, folders: list[Path]) -> None:
     """Index the folders and print what it took."""
+    few_heaps()  # as the command does
     encoder = load(MODEL)
     opened = LanceIndex.open(str(index)) if index.exists() else LanceIndex.create(str(index), encoder.space, MODEL)
     marks: list[tuple[int, float]] = []

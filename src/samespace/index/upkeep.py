@@ -11,8 +11,6 @@ above it goes what is older than some seconds, and well above it everything.
 Knows nothing of rows and their meaning. Imports lance.
 """
 
-import ctypes
-import os
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -20,6 +18,7 @@ from typing import Any
 from lance.optimize import Compaction
 
 from samespace.index.disk import METRICS
+from samespace.index.heap import give_back
 from samespace.index.medium import Medium
 from samespace.index.search_indexes import Build, SearchIndexes
 from samespace.index.tables import Tables
@@ -137,7 +136,7 @@ class Upkeep:
         Compaction.commit(table, made)
         self.medium.sync(f"{name}.lance")
         del made
-        _give_back()
+        give_back()
         if self.medium.written > self._due:
             self._relieve()
 
@@ -164,13 +163,6 @@ class Upkeep:
         table.cleanup_old_versions(delete_unverified=True, error_if_tagged_old_versions=False, **which)
         self.medium.sync(f"{name}.lance")
         self.medium.forget(f"{name}.lance")
-
-
-def _give_back() -> None:
-    """Have the C library return free memory to the system: else a run keeps what each joining took, 40 MiB a time."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None  # glibc has it
-    if trim:
-        trim(0)
 
 
 _WORDS: dict[str, Any] = {

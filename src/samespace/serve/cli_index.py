@@ -54,11 +54,13 @@ def index(ctx: click.Context, /, folders: tuple[str, ...], uri: str, **flags: An
     samespace index /data --processes 8
     samespace index s3://bucket/letters --index letters.index
     """  # noqa: D301 - click wants the character
+    from samespace.index.heap import few_heaps
     from samespace.index.scan import resolve
     from samespace.read.protocol import Options
     from samespace.serve.bulk import in_stores, is_bulk, run_bulk
     from samespace.serve.session import open_or_create
 
+    few_heaps()  # before threads begin
     line = Line(quiet=flags["quiet"])
     in_bulk = is_bulk(folders, flags)
     roots = [] if in_stores(folders) else resolve(folders, forget=flags["forget"])
