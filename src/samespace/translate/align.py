@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from samespace.space import Vectors
-from samespace.translate.anchors import anchored
+from samespace.translate.anchors import CLUSTERINGS, anchored
 from samespace.translate.consensus import RUNS, WIDTHS, Axial, match_axes
 from samespace.translate.frame import Frame
 from samespace.translate.near import unit
@@ -43,7 +43,7 @@ def align(
     seed: int = 0,
     method: Literal["axes", "kmeans"] = "axes",
     widths: tuple[int, ...] = WIDTHS,
-    runs: tuple[int, ...] = RUNS,
+    runs: tuple[int, ...] | None = None,
     tell: Tell = lambda _: None,
 ) -> Procrustes:
     """Fit a rotation between two Spaces on rows of different items, with no pair known.
@@ -58,7 +58,7 @@ def align(
         seed: of all that is drawn; equal arguments give equal maps.
         method: "axes", or "kmeans", the start of mini-vec2vec, to compare with.
         widths: numbers of independent axes that are matched, one after the other until the match is good.
-        runs: of the search for axes, for each side, by width.
+        runs: of the search for axes, for each side, by width; or of clustering, the first. None = (3, 5), or 30.
         tell: is told each stage as it begins.
 
     Returns:
@@ -75,12 +75,12 @@ def align(
     x, y = before.enter(source.data).astype(np.float32), after.enter(target.data).astype(np.float32)
     facts: dict[str, Any] = {"method": f"align:{method}", "rows": [len(source), len(target)], "seed": seed}
     if method == "axes":
-        axial = match_axes(x, y, rng, widths=widths, runs=runs, tell=tell)
+        axial = match_axes(x, y, rng, widths=widths, runs=runs or RUNS, tell=tell)
         coordinates = _coordinates(x, y, axial)
         facts |= {"value": axial.agreement.value, "values": [list(one) for one in axial.values]}
     else:
         tell("anchors")
-        coordinates = anchored(x, y, rng)
+        coordinates = anchored(x, y, rng, runs[0] if runs else CLUSTERINGS)
     tell("first map")
     rough = first_map(x, y, *coordinates, rng)
     near = facts.get("value", 0.0) >= _NEAR

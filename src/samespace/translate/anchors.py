@@ -12,15 +12,17 @@ import numpy as np
 
 from samespace.translate.near import unit
 
-__all__ = ["anchored", "clusters"]
+__all__ = ["CLUSTERINGS", "anchored", "clusters"]
 
-_RUNS, _CENTRES, _SAMPLE = 30, 20, 10_000
+CLUSTERINGS = 30
+"""Runs of clustering, as many as the reference makes."""
+_CENTRES, _SAMPLE = 20, 10_000
 _STARTS = 30  # of each assignment; the best is kept
 _LLOYD = 10
 
 
 def anchored(
-    x: np.ndarray, y: np.ndarray, rng: np.random.Generator, runs: int = _RUNS, centres: int = _CENTRES
+    x: np.ndarray, y: np.ndarray, rng: np.random.Generator, runs: int = CLUSTERINGS, centres: int = _CENTRES
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates of both sides: likeness to anchors, (n, runs * c) and (m, runs * c), unit rows.
 
