@@ -103,7 +103,7 @@ def network(path: Path | None = None) -> "Net":
         # The file is known by its hash before it is opened, and torch reads nothing but tensors from it.
         state = torch.load(found, map_location="cpu", weights_only=True)
         return Net.from_published(state)
-    except (KeyError, RuntimeError, ValueError, EOFError) as err:
+    except Exception as err:  # torch passes on errors of the pickle module, which is not imported here
         fact = f"{found} does not hold EfficientNet-Lite0 ({str(err)[:120]})"
         raise WeightsError(fact, FILE.mend()) from err
 

@@ -20,13 +20,14 @@ from torch import Tensor, nn
 
 from samespace.encode import bound
 from samespace.encode.load import load as load_encoder
-from samespace.errors import DataError
+from samespace.space import Vectors
 from samespace.train import batches, data, page
 from samespace.train.heads import Frames, Linear, ridge
 from samespace.train.losses.masked import masked_info_nce
 from samespace.train.losses.sigmoid import sigmoid_loss
 from samespace.train.losses.spread import spread_loss
 from samespace.train.retrieval import recall_at_k
+from samespace.train.split import codes, held_out
 from samespace.train.state import States
 from samespace.train.steps import Schedule
 from samespace.train.steps import run as run_steps
@@ -111,8 +112,8 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     target, tower = load_encoder(config.target), load_encoder(config.tower)
     texts = encoded(target, [e.anchor for e in examples], "query", config.out / "vectors")
     things = encoded(tower, [e.positive for e in examples], "document", config.out / "vectors")
-    groups = _codes([e.anchor.digest() for e in examples])
-    kept, apart = _split(groups, config)
+    groups = codes([e.anchor.digest() for e in examples])
+    kept, apart = held_out(groups, config.held_out, config.seed)
     order = np.arange(len(examples))
     if config.shuffle:
         order[kept] = order[kept][np.random.default_rng(config.seed + 1).permutation(len(kept))]
@@ -130,7 +131,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
         loss,
         batches.group_by([0] * len(kept))(kept, batch_size=config.batch, seed=config.seed),
         Schedule(config.epochs, config.learning_rate, config.weight_decay, keep_every=config.every, seed=config.seed),
-        States(config.out, _identity(config, groups)),
+        States(config.out, _identity(config, texts, things)),
         lambda: model.measure(features[apart], answers[apart], says[apart]),
         tell,
     )
@@ -141,23 +142,10 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     return config.out
 
 
-def _codes(digests: list[str]) -> np.ndarray:
-    """One number for each distinct text (n)."""
-    numbers = {digest: i for i, digest in enumerate(dict.fromkeys(digests))}
-    return np.array([numbers[digest] for digest in digests])
-
-
-def _split(groups: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows kept apart: whole texts, so that none is seen before it is asked."""
-    texts = np.random.default_rng(config.seed).permutation(int(groups.max()) + 1)
-    away = np.isin(groups, texts[: max(round(config.held_out * len(texts)), 1)])
-    if (~away).sum() < 2:
-        fact = f"{len(groups)} rows with {len(texts)} texts leave too few to train on"
-        raise DataError(None, "", fact, "Give more rows, or a smaller share apart: --held-out")
-    return np.flatnonzero(~away), np.flatnonzero(away)
-
-
-def _identity(config: Config, groups: np.ndarray) -> str:
-    """What a state must agree with to go on from it."""
+def _identity(config: Config, texts: Vectors, things: Vectors) -> str:
+    """What a state must agree with to go on from it: the settings and the vectors themselves."""
     settings = {k: str(v) for k, v in asdict(config).items() if k not in ("out", "every")}
-    return hashlib.sha256((json.dumps(settings, sort_keys=True) + groups.tobytes().hex()).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for side in (texts, things):
+        digest.update(side.space.to_json().encode() + np.ascontiguousarray(side.data).tobytes())
+    return digest.hexdigest()
