@@ -82,10 +82,12 @@ def search(
     A thing that is the name of a file here is that file; text:NAME is the words. With nothing that is nearer than
     chance it says "no confident match" and lists what came nearest; the exit code is 0.
     """  # noqa: D301 - click wants the character
-    from samespace.index.migrate_order import note
-    from samespace.index.query import parse
-    from samespace.index.search import Searcher
-    from samespace.serve.session import searched
+    from samespace.serve.session import searched, without_pandas
+
+    with without_pandas():
+        from samespace.index.migrate_order import note
+        from samespace.index.query import parse
+        from samespace.index.search import Searcher
 
     query = parse([part.removeprefix(_MARK) for part in parts])
     collection, encoder = searched(uri, model, depth)

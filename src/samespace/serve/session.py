@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from samespace.index.lance import LanceIndex
     from samespace.index.migrate_view import Moving
 
-__all__ = ["encoder_of", "open_index", "open_or_create", "searched", "target_encoder"]
+__all__ = ["encoder_of", "open_index", "open_or_create", "searched", "target_encoder", "without_pandas"]
 
 
 def open_index(uri: str) -> "LanceIndex":
     """The index at a place. Raises IndexNotFoundError with the command that makes one."""
-    with _without_pandas():
+    with without_pandas():
         from samespace.index.lance import LanceIndex
 
     return LanceIndex.open(uri)
 
 
 @contextmanager
-def _without_pandas() -> Iterator[None]:
+def without_pandas() -> Iterator[None]:
     """Import pyarrow without pandas, which it looks for at its first array, for whoever may bring one: nobody here.
 
     Where pandas is installed it is a third of a second of CPU time. Whoever imports it later gets it.
