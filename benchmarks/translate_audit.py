@@ -24,7 +24,7 @@ from samespace.translate.defence import Noised, Rotated, Rounded, cut_to
 from samespace.translate.derived import neighbours_kept
 from samespace.translate.protocol import Translator
 
-__all__ = ["POINTS", "Point", "Setting", "figures", "measured"]
+__all__ = ["ALONE", "POINTS", "Point", "Setting", "figures", "kept_at", "measured"]
 
 _TEXTS, _SIDE = 24_000, 8_000
 _POOL, _QUERIES = 4_000, 2_000
@@ -153,8 +153,7 @@ def _told(one: Disclosure, subject: float | None) -> str:
 
 def measured(setting: Setting, kind: str, strength: str, *, alone: bool) -> Point:
     """One point, from the store where it was measured before."""
-    way = f"{kind.replace(' + ', '-')}-{strength}-{'both' if alone else 'pairs'}"
-    store = OUT / f"audit-{setting.letter}-{way}.json"
+    store = kept_at(setting.letter, kind, strength, alone=alone)
     if store.is_file():
         data = json.loads(store.read_text())
         found = {name: Disclosure(**one) for name, one in data["found"].items()}
@@ -168,6 +167,12 @@ def measured(setting: Setting, kind: str, strength: str, *, alone: bool) -> Poin
     told = {name: disclosure.to_dict() for name, disclosure in point.found.items()}
     store.write_text(json.dumps({"code": _code(), "kept": kept, "found": told, "subject": dict(point.subject)}))
     return point
+
+
+def kept_at(letter: str, kind: str, strength: str, *, alone: bool) -> Path:
+    """Where a point is kept once it is measured."""
+    way = f"{kind.replace(' + ', '-')}-{strength}-{'both' if alone else 'pairs'}"
+    return OUT / f"audit-{letter}-{way}.json"
 
 
 def _attacked(setting: Setting, kept: float, *, alone: bool) -> Point:

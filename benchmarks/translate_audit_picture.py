@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.data import folder
-from benchmarks.translate_audit import ALONE, POINTS, Point, Setting, measured
+from benchmarks.translate_audit import POINTS, Point, Setting, kept_at, measured
 
 __all__ = ["main"]
 
@@ -15,7 +15,7 @@ _COLOURS = {
 
 
 def main() -> None:
-    """Draw all points, measured now where they are not kept."""
+    """Draw all points; those without pairs, at a minute each, only where the benchmark has measured them."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -30,7 +30,7 @@ def main() -> None:
         axis.set_xlabel("neighbours kept@10 of 4,000 (what the vectors are still good for)")
         axis.set_ylabel(ylabel)
     for kind, strengths in POINTS.items():
-        points = [measured(setting, kind, s, alone=(kind, s) in ALONE) for s in strengths]
+        points = [measured(setting, kind, s, alone=kept_at("B", kind, s, alone=True).is_file()) for s in strengths]
         for way, style in (("100 pairs", "-o"), ("no pairs", "--s")):
             some = [point for point in (plain, *points) if way in point.found]
             if len(some) > 1:
