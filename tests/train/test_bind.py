@@ -57,7 +57,7 @@ def settings(tmp_path: Path, **more):
     if not data.exists():
         toy.rows(data)
     given = {"data": data, "out": tmp_path / "out", "tower": "toy:", "target": "hashing:64", "epochs": 6, "batch": 32}
-    return plan.config("bind", {**given, "held_out": 0.25, "every": 5, **more})
+    return plan.config("bind", {**given, "held_out": 0.25, "every": 5, "learning_rate": 2e-3, **more})
 
 
 def card(out: Path):
@@ -265,7 +265,7 @@ def test_wrong_words_are_answered_in_two_lines(words, says: str) -> None:
 def test_help_lists_plans_and_their_settings() -> None:
     assert "bind" in called("-h").output
     text = " ".join(called("bind", "-h").output.split())
-    for field in ("--data parquet with", "--learning-rate at its peak [default 0.002]", "--batch rows [default 512]"):
+    for field in ("--data parquet with", "--learning-rate at its peak [default 0.0003]", "--batch rows [default 512]"):
         assert field in text
 
 
