@@ -13,4 +13,5 @@ def test_the_modes_part() -> None:
     assert found.hits["latent"] >= 0.9
     assert found.hits["explicit"] >= 0.9
     assert max(found.hits["zero"], found.hits["shuffle"]) <= 0.15
-    assert all(abs(steps - depth) <= 0.5 for depth, steps in enumerate(found.steps, 1))
+    assert all(abs(steps - depth) <= 1 for depth, steps in enumerate(found.steps, 1))
+    assert list(found.steps) == sorted(found.steps), "deeper questions take longer"

@@ -89,3 +89,14 @@ def test_it_keeps_the_contract_and_says_what_it_cannot(tiny, rows_of) -> None:
     for look in (lambda: thought.ablate("zero"), thought.coe):
         with pytest.raises(ValueError, match="Think"):
             look()
+
+
+def test_what_is_put_in_again_is_the_block_s_input(tiny, rows_of) -> None:
+    backbone, batch = Backbone.of(tiny("llama")), rows_of("llama").batch()
+    think = Recurrent(32, (1, 2), steps=3)
+    with torch.inference_mode():
+        looped = think(backbone, batch).embedding
+        think.adapter.weight.copy_(torch.eye(32, 64).roll(32, 1))  # the state is forgotten, the input alone goes in
+        again, once = think(backbone, batch).embedding, think(backbone, batch, steps=1).embedding
+    assert (again - once).abs().max() <= FAR
+    assert (looped - once).abs().max() > 1e-3

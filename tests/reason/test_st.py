@@ -87,6 +87,16 @@ def test_it_trains_with_their_loss(folder) -> None:
     assert model[1].reasoner.adapter.last.weight.abs().max() > 0, "the adapter learns"
 
 
+def test_rows_stop_by_themselves_only_where_nothing_is_trained(folder) -> None:
+    from samespace.errors import RecipeError
+
+    model = build(folder, steps=2, until="kl")  # this model's head is left out, and is not its embedding table
+    with pytest.raises(RecipeError, match="without the head"):
+        model.encode(TEXTS)
+    model.encode(TEXTS, steps=0)
+    assert model.train()(model.preprocess(TEXTS))["thought"].used.tolist() == [2, 2, 2]
+
+
 def test_what_it_cannot_be_part_of(folder) -> None:
     with pytest.raises(ValueError, match="Use 'none', 'mlp' or 'routed'"):
         LatentReasoning(32, adapter="moe")
