@@ -20,7 +20,7 @@ import numpy as np
 
 from samespace.space import Vectors
 from samespace.translate.anchors import CLUSTERINGS, anchored
-from samespace.translate.consensus import RUNS, WIDTHS, Axial, match_axes
+from samespace.translate.consensus import ENOUGH, RUNS, WIDTHS, Axial, match_axes
 from samespace.translate.frame import Frame
 from samespace.translate.near import unit
 from samespace.translate.procrustes import Procrustes
@@ -30,7 +30,6 @@ from samespace.translate.verdict import of_runs
 __all__ = ["align", "judged"]
 
 _FEWEST = 1000
-_NEAR = 1.25  # objective from which on the Spaces are nearly turned copies: the first map needs no annealing
 _DRAW = 0.8  # of the rows, that each of two runs sees
 
 Tell = Callable[[str], None]
@@ -83,7 +82,7 @@ def align(
         coordinates = anchored(x, y, rng, runs[0] if runs else CLUSTERINGS)
     tell("first map")
     rough = first_map(x, y, *coordinates, rng)
-    near = facts.get("value", 0.0) >= _NEAR
+    near = facts.get("value", 0.0) >= ENOUGH
     if not near:
         tell("annealing")
         rough = anneal(x, y, rough, rng)

@@ -21,8 +21,8 @@ WIDTHS = (80, 110)
 """Axes looked for, one width after the other; fewer where the Spaces are narrower."""
 RUNS = (3, 5)
 """Runs of FastICA a side, width by width."""
-ENOUGH = 1.06
-"""Objective of a match that more axes need not better."""
+ENOUGH = 1.25
+"""Objective of a match that more axes need not better: reached by Spaces that are nearly turned copies only."""
 _SHARE = 0.85  # of the rows, that each run sees
 _STARTS = 4
 _SHARP = (6.0, 8.0)  # of the starts made from what was agreed on, round by round

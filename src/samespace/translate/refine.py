@@ -24,7 +24,6 @@ _SURE = 192  # directions that rows are compared along
 _ALL = 8000  # rows of a side that are looked through for the same items
 _SAME = 0.58  # share of mutual neighbours from which on both sides embed the same items: .4 to .5 where they do not
 _SETTLE = 3
-_DRIFT = 0.5  # how much of the last step is taken again: half the rounds do
 POLISH = ((20, 6), (10, 6), (5, 8))
 """Neighbours among 4,000 rows, and rounds with so many."""
 BRIEF = ((10, 4),)
@@ -90,8 +89,6 @@ def polish(
 ) -> np.ndarray:
     """Each side's rows onto the mean of their k nearest of the other, both ways together, k falling: a rotation.
 
-    Steps have momentum: the map moves one way for many rounds.
-
     Args:
         x: (n, ds), unit rows of the Frame, float32.
         y: (m, dt).
@@ -101,14 +98,12 @@ def polish(
         known: (ds, dt), the covariance of pairs that are known; its norm is its weight, the rows' being 1.
     """
     turn, sure = _turn(start)
-    before = turn
     for k, rounds in plan:
         for _ in range(rounds):
             xs, ys = x[_drawn(len(x), _SAMPLE, rng)], y[_drawn(len(y), _SAMPLE, rng)]
             near = linked(unit(xs @ _f32(turn @ sure)), unit(ys @ _f32(sure)), k)
-            found, sure = _turn(_with(xs.T @ (near @ ys), known))
-            turn, before = found + _DRIFT * (turn - before), turn
-    return polar(turn)
+            turn, sure = _turn(_with(xs.T @ (near @ ys), known))
+    return turn
 
 
 def settle(x: np.ndarray, y: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, Mutual]:
