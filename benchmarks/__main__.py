@@ -11,6 +11,7 @@ NAMES = {
     "ground": "text models, receipts by OCR, speech, doctor, indexing twice",
     "translate": "carrying vectors between spaces: kept neighbours, cost, verdicts, moving an index, what leaks",
     "hard": "speed beside peers: encoding, speech, ingest, search, growth, durability, bulk jobs",
+    "reason": "latent steps: pointer chase with its controls, cost beside written chains",
 }
 
 
