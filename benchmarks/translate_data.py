@@ -8,14 +8,17 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from samespace.encode.load import load
+from samespace.encode.protocol import Encoder
 from samespace.items import Text
 from samespace.space import Space, Vectors
 
@@ -28,7 +31,9 @@ MODELS = {
     "C": "universal-sentence-encoder-multilingual",
     "D": "wordllama",
     "P": "paraphrase-MiniLM-L3",
+    "L": "all-MiniLM-L6-v2-layer-5",
 }
+_INNER = ("all-MiniLM-L6-v2", 5)  # the model and the layer of "L", mean-pooled as the last one is
 SOURCES = ("wiki", "sts", "figures", "strategyqa", "gsm8k", "stories", "folio")
 _WORDS = (5, 60)
 _HASHES, _BANDS = 32, 8  # of near-duplicate search
@@ -121,10 +126,20 @@ def vectors(texts: Sequence[str], letter: str) -> Vectors:
 
 
 def _encoded(texts: Sequence[str], letter: str) -> Vectors:
-    encoder = load(MODELS[letter])
+    encoder = _inner() if letter == "L" else load(MODELS[letter])
     made = encoder.space.empty()
     for start in range(0, len(texts), _CHUNK):
         made = made.concat(encoder.encode([Text(t) for t in texts[start : start + _CHUNK]]))
+    return made
+
+
+def _inner() -> Encoder:
+    """An inner layer of a model, read out as its last one is: a near space."""
+    name, layer = _INNER
+    whole: Any = load(name, accelerate=False)
+    recipe = replace(whole.recipe, layer=layer)
+    space = replace(whole.space, name=f"{whole.space.name}/layer-{layer}", fingerprint="")
+    made: Encoder = replace(whole, space=space, recipe=recipe, body=replace(whole.body, recipe=recipe))
     return made
 
 

@@ -80,12 +80,12 @@ class ResidualMLP:
         Raises:
             MissingExtraError: torch is not installed.
         """
-        from samespace.translate.neural_train import train
-
         if len(source) < _FEWEST:
             raise ValueError(
                 f"{len(source)} pairs are too few for a network, {_FEWEST} at least\nFit a straight map: method='auto'"
             )
+        from samespace.translate.neural_train import train
+
         pairs = Pairs.of(source, target, weights)
         start = Affine.on(pairs)
         learned = train(pairs, start, hidden=hidden, epochs=epochs, device=device, seed=seed)
