@@ -64,6 +64,7 @@ def test_the_vectors_of_the_steps_are_those_of_the_encoder(model) -> None:
         trace(encoder, Text(""), 2)
 
 
+@pytest.mark.slow
 def test_an_index_names_what_is_nearest_at_each_step(model, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     for name in ("kite", "tax"):
