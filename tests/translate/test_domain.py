@@ -56,6 +56,16 @@ def test_it_is_the_same_for_the_same_rows_and_keeps_none_of_them() -> None:
     np.testing.assert_allclose(one.axes.T @ one.axes, np.eye(24), atol=1e-5)
 
 
+def test_what_lies_beside_all_that_the_fitted_rows_span_is_far_out() -> None:
+    space = Space("made/flat@1", 100, "dot")
+    rng = np.random.default_rng(0)
+    flat = rng.standard_normal((240, 100)) * np.r_[np.ones(20), np.full(80, 0.01)]
+    domain = Domain.of(space.vectors(flat))
+    assert domain.axes.shape == (100, 48)
+    beside = flat + np.r_[np.zeros(20), np.full(80, 1.0)] * rng.standard_normal((240, 100))
+    assert domain.look(space.vectors(beside)).beyond > 0.95 and not domain.look(space.vectors(flat)).outside
+
+
 @pytest.mark.parametrize("dim", [1, 8192])
 def test_any_width(dim: int) -> None:
     space = Space("made/wide@1", dim, "dot")
