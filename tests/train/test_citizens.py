@@ -76,13 +76,13 @@ def test_training_lowers_it(name: str) -> None:
     start = {n: p.detach().clone() for n, p in loss.named_parameters(recurse=False)}
     optimizer = torch.optim.Adam(loss.parameters(), 0.01)
     values = []
-    for _ in range(40):
+    for _ in range(20):
         optimizer.zero_grad()
         value = loss(features, labels)
         value.backward()
         optimizer.step()
         values.append(float(value.detach()))
-    assert values[-1] < values[0] - 0.05
+    assert values[-1] < values[0] - 0.02
     assert all(not torch.equal(p, start[n]) for n, p in loss.named_parameters(recurse=False))
 
 
