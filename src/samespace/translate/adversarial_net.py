@@ -21,7 +21,7 @@ from torch import Tensor
 __all__ = ["SIDES", "Mlp", "Nets", "unit"]
 
 SIDES = ("source", "target")
-_SMALL = 0.1  # of the scale of a residual network's last layer
+_SMALL = 0.01  # of the scale of a residual network's last layer
 
 
 @dataclass(frozen=True, eq=False)
