@@ -228,6 +228,19 @@ def test_without_pairs_two_runs_are_compared(place: Path, monkeypatch) -> None:
     assert "not measured: no pairs are known" in run("translate", "report", "t").stdout
 
 
+def test_few_pairs_and_many_rows_are_doubtful_at_best(place: Path) -> None:
+    Path("p.csv").write_text("source,target\n" + "\n".join(f"{i},{i}" for i in range(0, 400, 10)))
+    args = ("fit", "old.npy", "new.npy", "--pairs", "p.csv", "--unpaired", "--source-space", "acme/old@1")
+    done = run("translate", *args, "--out", "t", "--json")
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)
+    assert made["verdict"]["level"] == "doubtful" and made["verdict"]["why"].startswith("40 pairs are too few")
+    assert made["fidelity"] is None and made["domain"] == 400 and made["facts"]["stretch"] == 1.0
+    assert run("translate", "apply", "t", "old.npy", "o.npy", "--space", "acme/old@1").exit_code == 0
+    there = load("t").target.vectors(np.load("new.npy")).data
+    assert (np.load("o.npy") * there).sum(1).mean() > 0.9
+
+
 def test_an_index_is_a_side_and_can_be_exported(place: Path) -> None:
     Path("docs").mkdir()
     for i, text in enumerate(texts(90)):

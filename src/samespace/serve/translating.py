@@ -19,6 +19,7 @@ from samespace.translate.files import Saved
 __all__ = ["Wanted", "fitted", "told"]
 
 _PAIRS, _EMBEDDED, _UNPAIRED = 10_000, 1_000, 8_000
+_ASTRAY = 0.1  # mean place of held-out pairs, from which few pairs and many rows have led nowhere
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,24 @@ def _without_pairs(source: Side, target: Side, wanted: Wanted, tell: Callable[[s
 
 
 def _with_few(source: Side, target: Side, wanted: Wanted, tell: Callable[[str], None]) -> tuple[Any, Any, Vectors]:
+    """Few pairs cannot show that it is good, but that it is bad: it is doubtful at best."""
     from samespace.translate.few import few
+    from samespace.translate.stretch import stretched
+    from samespace.translate.verdict import Verdict
 
     x, y = _pairs(source, target, wanted, tell)
     rng = np.random.default_rng(wanted.seed)
     more = [_some(side, wanted, rng, wanted.sample or _UNPAIRED) for side in (source, target)]
     tell(f"fitting on {len(x):,} pairs and {len(more[0]):,} + {len(more[1]):,} rows without a partner")
     made = few(more[0], more[1], x, y, seed=wanted.seed)
-    return _judged(made, _data(x, y, *more)), None, more[0]
+    made = stretched(made, 1.0) if wanted.role == "document" else made
+    places = dict(made.facts.get("table") or {})
+    best = min(places.values(), default=0.0)
+    held = f"the mean place of held-out pairs is {best:.3f} (0 first, .5 chance)" if places else "none was held out"
+    verdict = Verdict("failed" if best > _ASTRAY else "doubtful", f"{len(x):,} pairs are too few to measure it; {held}",
+                      {"places": places, "pairs": len(x)})  # fmt: skip
+    facts = {**made.facts, "verdict": verdict.to_dict(), "data": _data(x, y, *more)}
+    return replace(made, facts=facts), None, more[0]
 
 
 def _judged(made: Any, data: str) -> Any:
