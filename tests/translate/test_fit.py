@@ -185,7 +185,9 @@ def test_spaces_of_less_rank_than_width(method: str):
 def test_any_width(method: str, dims: tuple[int, int]):
     rng = np.random.default_rng(0)
     a, b = (Space(f"w/{side}@1", d, "euclidean") for side, d in zip("ab", dims, strict=True))
-    made = fit(a.vectors(rng.standard_normal((150, dims[0]))), b.vectors(rng.standard_normal((150, dims[1]))))
+    made = fit(
+        a.vectors(rng.standard_normal((150, dims[0]))), b.vectors(rng.standard_normal((150, dims[1]))), method=method
+    )
     assert made(a.vectors(rng.standard_normal((5, dims[0])))).data.shape == (5, dims[1])
 
 

@@ -32,7 +32,6 @@ def test_a_streamed_fit_is_the_fit_on_all(method: str):
     x, y = sides(12_000)
     made = fit_stream(zip(cut(x, (3000, 1, 6000)), cut(y, (3000, 1, 6000)), strict=True), HERE, THERE, method=method)
     rest = np.arange(12_000) % 100 != 99
-    head = np.flatnonzero(rest)[: int(made.facts.get("head", 0)) or None]
     frames = (made.before, made.after)
     source, target = HERE.vectors(x[rest]), THERE.vectors(y[rest])
     if method == "procrustes":
@@ -41,7 +40,7 @@ def test_a_streamed_fit_is_the_fit_on_all(method: str):
         whole = Affine.fit(source, target, frames=frames, penalty=made.facts["penalty"])
     np.testing.assert_allclose(made.matrix, whole.matrix, atol=1e-8)
     np.testing.assert_allclose(made.shift, whole.shift, atol=1e-8)
-    assert made.facts["pairs"] == rest.sum() and len(head)
+    assert made.facts["pairs"] == rest.sum()
     assert made.facts["measured"]["pairs"] == 120 and made.fidelity == made.facts["measured"]["kept"] > 0.3
     np.testing.assert_allclose(made.before.mean, Frame.of(source[:8911]).mean, atol=0.01)
 

@@ -8,30 +8,15 @@ Imports numpy only.
 """
 
 from dataclasses import replace
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from samespace.translate.frame import Frame
 from samespace.translate.protocol import Translator
 
-__all__ = ["STRETCHES", "Framed", "stretched"]
+__all__ = ["STRETCHES", "stretched"]
 
 STRETCHES = (1.0, 1.5, 2.0, 3.0)
 """What `fit` chooses from, for queries; documents stay at 1."""
-
-
-class Framed(Translator, Protocol):
-    """A Translator that ends in the Frame of its target."""
-
-    @property
-    def after(self) -> Frame:
-        """The target's Frame; its scale is how far out translations are put."""
-
-    @property
-    def facts(self) -> Any:
-        """What is known of the fit, as plain data."""
-
-    def inverse(self) -> Self:
-        """The way back."""
 
 
 _Made = TypeVar("_Made", bound=Translator)
