@@ -41,7 +41,7 @@ class Mlp:
     @classmethod
     def of(cls, widths: list[int], draws: list[torch.Generator], *, residual: bool, device: str) -> "Mlp":
         """Drawn at Kaiming's scale, one generator a seed; the last layer of a residual one small: near the identity."""
-        weights, biases = [], []
+        weights, biases = list[Tensor](), list[Tensor]()
         for wide, narrow in pairwise(widths):
             drawn = torch.stack([torch.randn(wide, narrow, generator=g) for g in draws]) / wide**0.5
             if residual and len(weights) == len(widths) - 2:
