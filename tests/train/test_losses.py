@@ -97,6 +97,16 @@ def test_masked_info_nce_is_its_formula(modality, margin, top_k, same_side) -> N
     assert slopes(lambda a, c: masked_info_nce(a, c, temperature=0.2, modality=codes, **switches), a, c)
 
 
+def test_rows_of_one_group_do_not_deny_each_other() -> None:
+    a, c, groups = rows(2, 4), rows(3, 4), [0, 1, 0, 2]
+    total = 0.0
+    for i in range(4):
+        e = [math.exp(cos(a[i], c[j]) / 0.2) for j in range(4) if j == i or groups[j] != groups[i]]
+        total += math.log(sum(e)) - cos(a[i], c[i]) / 0.2
+    made = masked_info_nce(a, c, temperature=0.2, groups=torch.tensor(groups))
+    assert float(made) == pytest.approx(total / 4, rel=1e-10)
+
+
 def test_masked_info_nce_with_nothing_left_is_solved_and_has_a_slope() -> None:
     a, c = rows(2, 3).requires_grad_(), rows(3, 3)
     made = masked_info_nce(a, c, modality=torch.tensor([1, 2, 4]))
