@@ -383,6 +383,7 @@ def test_the_record_tells_both_sides(moving) -> None:
     assert record_of("s3://bucket/there") is None
 
 
+@pytest.mark.slow
 def test_pictures_are_read_again_from_their_files(tmp_path, new) -> None:
     pytest.importorskip("PIL")
     from PIL import Image as Picture
