@@ -93,6 +93,8 @@ def test_rows_halt_apart(kind, tiny, rows_of) -> None:
     first = [next((k + 1 for k, m in enumerate(moves) if m[row] < bound), 6) for row in range(3)]
     assert halted.used.tolist() == first == [int(one.used) for one in alone]
     assert len(set(first)) > 1, "the bound must part the rows"
+    for row, n in enumerate(first):
+        assert torch.equal(halted.states[row, n:], halted.states[row, n : n + 1].expand_as(halted.states[row, n:]))
     assert (halted.embedding - torch.cat([one.embedding for one in alone])).abs().max() <= FAR
     with torch.inference_mode():
         again = halted.replay.read(halted.latents, halted.used)[1][:, -1]
