@@ -7,13 +7,13 @@ import pytest
 
 from samespace import Space, Vectors, errors
 from samespace.translate.affine import Affine
-from samespace.translate.fit import METHODS, fit
+from samespace.translate.fit import METHODS, _chosen, fit
 from samespace.translate.local import LocalProcrustes
 from samespace.translate.measure import Fidelity, measure
 from samespace.translate.procrustes import Procrustes, polar
 from samespace.translate.rotations import blend, ridge_rotation
 from samespace.translate.stretch import stretched
-from samespace.translate.trial import candidates, try_all
+from samespace.translate.trial import Trial, candidates, try_all
 from samespace.translate.verdict import Verdict
 
 HERE, THERE = Space("made/here@1", 24, fingerprint="h"), Space("made/there@1", 32, fingerprint="t")
@@ -200,3 +200,29 @@ def test_a_wide_space_with_few_rows():
     made = Procrustes.fit(source[:40], target[:40])
     assert measure(made, source[40:], target[40:], k=3).top1 > 0.8
     assert made.inverse()(target).data.shape == (60, 8192)
+
+
+def test_more_neighbours_do_not_buy_a_lower_top1():
+    def trial(kept: float, top1: float) -> Trial:
+        return Trial(np.zeros(0, int), np.zeros((0, 2)), np.zeros(0, int), (), Fidelity(kept, top1, 1, 0.5, 99, 99), "")
+
+    trials = {"procrustes": trial(0.3, 0.8), "blend": trial(0.35, 0.802), "affine": trial(0.5, 0.7)}
+    name, why = _chosen(trials)
+    assert name == "blend" and "affine set aside: top-1 below 0.800" in why
+    assert _chosen({**trials, "local": trial(0.34, 0.85)})[0] == "local"
+
+
+def test_regions_with_few_pairs_hold_on_to_the_common_rotation():
+    source, target = pairs(80, noise=1.0)
+    common = Procrustes.fit(source, target).matrix
+    near = [float((one * common).sum()) / 24 for one in LocalProcrustes.fit(source, target).matrices]
+    assert min(near) > 0.8
+
+
+def test_rows_next_to_the_middle_are_translated_exactly():
+    rng = np.random.default_rng(0)
+    source = HERE.vectors(np.ones(24) + 0.004 * rng.standard_normal((200, 24)))
+    target = THERE.vectors(rng.standard_normal((200, 32)) + 1)
+    made = Affine.fit(source, target)
+    exact = made.after.leave(made.carried(source.data))
+    np.testing.assert_allclose(made(source).data, exact / np.linalg.norm(exact, axis=1, keepdims=True), atol=1e-6)
