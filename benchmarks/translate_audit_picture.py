@@ -37,7 +37,7 @@ def main() -> None:
                 _draw(axes, some, way, style, kind)
     axes[0].axhline(10 / 4000, color="#9aa4b2", lw=1, ls=":")
     axes[1].axhline(1 / 12, color="#9aa4b2", lw=1, ls=":")
-    axes[0].legend(fontsize=8, loc="upper left")
+    axes[0].legend(fontsize=8, loc="lower right")
     figure.suptitle("MiniLM's vectors in the hands of somebody with E5: utility against leak (dotted: chance)")
     figure.tight_layout()
     figure.savefig(OUT, metadata={"Date": None})
