@@ -3,10 +3,10 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup demo serve test check fast format bench crash fuzz clean
+.PHONY: help setup demo serve test check fast format bench proof-reason crash fuzz clean
 
 help:  ## what there is
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
 setup: .venv/.ready  ## make .venv and install everything
 
@@ -45,6 +45,11 @@ bench: setup  ## every figure of benchmarks/RESULTS.md
 	$(PIP) install -q -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks ground
 	$(BIN)/python -m benchmarks hard
+	$(BIN)/python -m benchmarks translate
+	$(BIN)/python -m benchmarks reason
+
+proof-reason: setup  ## latent steps where depth is needed, each figure beside its controls (about ten minutes)
+	$(BIN)/python -m benchmarks reason --only pointer
 
 crash: setup  ## the crash matrix in its long form: kill -9, full disks, power cuts (about 30 minutes)
 	SAMESPACE_CRASH_ROUNDS=50 $(BIN)/python -m pytest -q tests/crash --timeout=3600

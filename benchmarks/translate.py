@@ -9,7 +9,7 @@ from benchmarks.figure import Figure
 
 __all__ = ["figures"]
 
-PARTS = ("paired", "unpaired", "verdict", "migrate", "vec2vec", "audit")
+PARTS = ("paired", "unpaired", "verdict", "domain", "migrate", "vec2vec", "audit")
 
 
 def figures(data: Path | None, *, quick: bool, only: str = "") -> Iterator[Figure]:
