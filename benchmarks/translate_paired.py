@@ -174,8 +174,9 @@ def _some(texts: tuple[str, ...], quick: bool) -> Iterator[Figure]:
     for n, bar in _FEW[1:2] if quick else _FEW:
         yield from _helped(source, target, "A→C", n, bar, range(1 if quick else 3))
     if not quick:
-        near = texts[: 2 * _ROWS] + texts[-4_500:]
-        yield from _helped(*_sides(near, "A", "L"), "A→L", 10, 0.98, range(1))
+        part = np.r_[0 : 2 * _ROWS, len(texts) - 4_500 : len(texts)]
+        near = vectors(tuple(texts[i] for i in part), "L")
+        yield from _helped(source[part], near, "A→L", 10, 0.98, range(1))
 
 
 def _helped(source: Vectors, target: Vectors, name: str, n: int, bar: float, seeds: range) -> Iterator[Figure]:
