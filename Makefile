@@ -28,14 +28,14 @@ test: setup  ## every test that needs no accelerator and no network
 	$(BIN)/python -m pytest -m "not gpu and not network"
 
 fast: setup  ## the fast tests
-	$(BIN)/python -m pytest -q -m "not slow and not gpu and not network"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not gpu and not network"
 
 check: setup  ## format, lint, types, layers, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not slow and not gpu and not network"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not gpu and not network"
 
 format: setup  ## put the code into shape
 	$(BIN)/ruff format .
