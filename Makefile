@@ -25,7 +25,7 @@ serve: setup  ## open the page on the demo's index
 	$(BIN)/samespace serve --index examples/.index
 
 test: setup  ## every test that needs no accelerator and no network
-	$(BIN)/python -m pytest -m "not gpu and not network"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not gpu and not network"
 
 fast: setup  ## the fast tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not gpu and not network"

@@ -67,19 +67,25 @@ def _cpu(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / _TICK
 
 
+def _peak() -> int:
+    """KiB that this process had in memory at most; what getrusage says counts the one that started it, too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+
+
 def run(folder: Path, *, ocr: bool, wall: float, cpu: int) -> dict[str, Any]:
     """Index a folder, in a new index, with real workers and the encoder that needs no model."""
     pool.Process = Measured  # type: ignore[attr-defined]
     encoder = load("256")
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as own:
         tempfile.tempdir = own  # readers have their folders in here
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = _peak()
         index = LanceIndex.create(str(Path(place) / "index"), encoder.space, "hashing")
         limits = replace(Limits(), wall_seconds=wall, cpu_seconds=cpu)
         options = Options(ocr=ocr, speech=False, limits=limits)
         counts = ingest(index, encoder, [folder], options=options)
         rows = list(index.files().values())
-        own_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        own_rss = _peak()
         left = [str(p.relative_to(own)) for p in Path(own).rglob("*")]
         tempfile.tempdir = None
     return {

@@ -130,7 +130,7 @@ def test_encode_gives_space_and_vector(place: Path) -> None:
 def test_the_model_of_an_index_is_kept_and_another_refused(place: Path) -> None:
     other = run("index", "files", "--model", "hashing:64", cwd=place)
     assert other.returncode == 1 and "was made with the model 'hashing:256'" in other.stderr
-    assert "--index OTHER_FOLDER --model hashing:64" in other.stderr
+    assert "samespace migrate .samespace --to hashing:64" in other.stderr
     unknown = run("index", "files", "--model", "multilingal-e5-small", "--index", "new", cwd=place)
     assert unknown.returncode == 1 and "multilingual-e5-small" in unknown.stderr
     assert not (place / "new").exists(), "nothing is left behind"

@@ -180,7 +180,10 @@ def _serve(connection: Connection, work: Work[Any, Any]) -> None:
     except (EOFError, OSError):
         pass
     finally:
-        work.close()
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes with the end of the pipe: closing goes on
+        finally:
+            work.close()
 
 
 def _outcome(work: Work[Any, Any], job: Any) -> tuple[Any, Exception | None]:
