@@ -149,3 +149,19 @@ def test_the_system_sees_it(tmp_path, red: Space):
         "/files.lance/_versions/",
     ):
         assert any(part in line for line in lines), part
+
+
+def test_a_draft_that_goes_while_files_are_synced_is_no_trouble(tmp_path, monkeypatch):
+    (tmp_path / "cache").mkdir()
+    for name in ("cache/draft", "kept", "last"):
+        (tmp_path / name).write_bytes(b"12345")
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    durable = Durable(tmp_path)
+    durable.sync()  # what lies deeper comes last
+    assert durable.written == 10

@@ -7,6 +7,7 @@ Knows nothing of tables. Imports the standard library only.
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["Durable", "fsync"]
@@ -42,10 +43,12 @@ class Durable:
         folders = {str(Path(top).parent) for top in fresh}
         for entry in new:
             if not entry.is_dir(follow_symlinks=False):
-                self.written += fsync(entry.path)
+                with suppress(FileNotFoundError):  # a draft of the cache that a reader has just put in place
+                    self.written += fsync(entry.path)
             folders.update((str(Path(entry.path).parent), *([entry.path] if entry.is_dir() else [])))
         for folder in sorted(folders, reverse=True):  # the inner ones first
-            fsync(folder)
+            with suppress(FileNotFoundError):
+                fsync(folder)
         self._seen.update(fresh, (entry.path for entry in new))
         return len(new)
 
