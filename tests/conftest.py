@@ -11,9 +11,8 @@ from samespace.encode import hashing
 
 ROOT = Path(__file__).resolve().parent.parent
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # a shell's background job ignores Ctrl-C, and so would its children
+# A shell's background job ignores Ctrl-C, and its children would, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
