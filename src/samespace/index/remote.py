@@ -22,7 +22,7 @@ from samespace.index.plan import Planner, failed_row
 from samespace.index.progress import Counts
 from samespace.index.protocol import FileRow
 from samespace.index.scan import Found, Ignored, encode_path, failure_of
-from samespace.index.survey import Survey
+from samespace.index.survey import Survey, take
 from samespace.read.protocol import Limits
 
 __all__ = ["Fetcher", "in_store", "is_store", "listing", "survey_store", "url_of"]
@@ -119,16 +119,7 @@ def survey_store(
         for entry in listing(url_of(str(root)), stopped):
             empty = False
             look(str(entry.path))
-            if isinstance(entry, Found):
-                found.seen.add(encode_path(entry.path))
-                counts.seen += 1
-                if row := planner.unchanged(entry):
-                    counts.count(row)
-                else:
-                    found.work.append(entry)
-            else:
-                counts.ignored += 1
-                counts.ignored_why[entry.reason] += 1
+            take(entry, planner, counts, found)
         known = [p for p in planner.known if p.startswith(f"{name}/")] if empty and not forget else ()
         if known and not stopped():
             raise QueryError(

@@ -17,7 +17,7 @@ from samespace.index.progress import Counts
 from samespace.index.protocol import FileRow
 from samespace.index.scan import Entry, Found, Ignored, encode_path, inside, scan
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Survey", "survey", "take"]
 
 
 @dataclass
@@ -75,7 +75,7 @@ def survey(
         for entry in scan(root, exclude=own) if os.path.lexists(root) else ():
             empty = False
             look(str(entry.path))
-            _take(entry, planner, counts, found)
+            take(entry, planner, counts, found)
             if stopped():
                 return found
         known = [p for p in planner.known if name in _upwards(p)] if empty and not forget else ()
@@ -87,7 +87,7 @@ def survey(
     return found
 
 
-def _take(entry: Entry, planner: Planner, counts: Counts, found: Survey) -> None:
+def take(entry: Entry, planner: Planner, counts: Counts, found: Survey) -> None:
     """Count one entry and put it where it belongs."""
     path = encode_path(entry.path)
     if isinstance(entry, Ignored):

@@ -12,6 +12,7 @@ import numpy as np
 
 from samespace.space import Vectors
 from samespace.translate.frame import Frame
+from samespace.translate.near import unit
 
 __all__ = ["choose"]
 
@@ -99,7 +100,7 @@ def _centres(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarr
         there, starts = np.unique(nearest[order], return_index=True)
         sums = np.add.reduceat(rows[order], starts, axis=0)
         centres = centres.copy()
-        centres[there] = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+        centres[there] = unit(sums)
     score = rows @ centres.T
     made: list[int] = []
     for c in range(count):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from samespace.translate.affine import Affine
+from samespace.translate.near import unit
 from samespace.translate.pairs import Pairs
 
 __all__ = ["objective", "train"]
@@ -39,7 +40,7 @@ def train(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Matrix (ds, dt), shift (dt,), inner (ds, h), bias (h,) and outer (h, dt), float32, in the Frames of the pairs."""
     draw = np.random.default_rng(seed)
-    x, y = (torch.tensor(side, dtype=torch.float32, device=device) for side in (pairs.x, _unit(pairs.y)))
+    x, y = (torch.tensor(side, dtype=torch.float32, device=device) for side in (pairs.x, unit(pairs.y)))
     ds, dt = x.shape[1], y.shape[1]
     inner = draw.standard_normal((ds, hidden)) * ds**-0.25
     first = [start.matrix, start.shift, inner, np.zeros(hidden), np.zeros((hidden, dt))]
@@ -68,9 +69,3 @@ def train(
 def _forward(x: torch.Tensor, made: list[torch.Tensor]) -> torch.Tensor:
     matrix, shift, inner, bias, outer = made
     return F.normalize(x @ matrix + F.relu(x @ inner + bias) @ outer + shift, dim=1)
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    """Rows at length 1."""
-    made: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return made

@@ -13,7 +13,7 @@ import numpy as np
 from samespace.translate.near import linked, mutual, unit
 from samespace.translate.procrustes import polar
 
-__all__ = ["BRIEF", "POLISH", "Mutual", "anneal", "first_map", "polish", "settle", "unit"]
+__all__ = ["BRIEF", "POLISH", "Mutual", "anneal", "first_map", "polish", "settle"]
 
 _ROUNDS, _RANK = 8, 20
 _ROWS = (2500, 3500)  # of the first and the last annealing round

@@ -15,6 +15,7 @@ from samespace.translate.affine import Affine, LowRankAffine
 from samespace.translate.frame import Frame
 from samespace.translate.local import LocalProcrustes
 from samespace.translate.measure import Fidelity, compare, twins
+from samespace.translate.near import unit
 from samespace.translate.neural import ResidualMLP
 from samespace.translate.procrustes import Procrustes
 from samespace.translate.protocol import Translator
@@ -141,7 +142,7 @@ def _tried(
 def _in_frame(made: np.ndarray, pool: np.ndarray) -> Fidelity:
     """Fidelity by cosine in the Frame of the target."""
     space = Space("frame", pool.shape[1], "dot")
-    sides = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9) for rows in (made, pool)]
+    sides = [unit(rows) for rows in (made, pool)]
     return compare(space.vectors(sides[0]), space.vectors(sides[1]), k=_neighbours(len(pool)))
 
 
