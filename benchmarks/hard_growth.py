@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import memory
 from benchmarks.clock import cpu
 from benchmarks.figure import Figure, check
 from benchmarks.hard_ingest import passages
@@ -113,18 +114,12 @@ def main(index: Path, folders: list[Path]) -> None:
 
     def look(now: Progress) -> None:
         if now.stage == "read" and now.files >= now.total * _MARK:
-            marks.append((now.files, _memory_now()))
+            marks.append((now.files, memory.now()))
 
     before, began = cpu(), time.perf_counter()
     ingest(opened, encoder, folders, progress=look)
     wall, peak = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"cpu": cpu() - before, "wall": wall, "marks": marks or [(1, 1.0)], "peak": peak}))
-
-
-def _memory_now() -> float:
-    """MiB of this process in memory."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 if __name__ == "__main__":

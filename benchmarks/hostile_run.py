@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import memory
 from samespace.encode.hashing import load
 from samespace.index.ingest import ingest
 from samespace.index.lance import LanceIndex
@@ -67,33 +68,27 @@ def _cpu(pid: int) -> float:
     return (int(words[11]) + int(words[12])) / _TICK
 
 
-def _peak() -> int:
-    """KiB that this process had in memory at most; what getrusage says counts the one that started it, too."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
-
-
 def run(folder: Path, *, ocr: bool, wall: float, cpu: int) -> dict[str, Any]:
     """Index a folder, in a new index, with real workers and the encoder that needs no model."""
     pool.Process = Measured  # type: ignore[attr-defined]
     encoder = load("256")
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory() as own:
         tempfile.tempdir = own  # readers have their folders in here
-        before = _peak()
+        before = memory.peak()
         index = LanceIndex.create(str(Path(place) / "index"), encoder.space, "hashing")
         limits = replace(Limits(), wall_seconds=wall, cpu_seconds=cpu)
         options = Options(ocr=ocr, speech=False, limits=limits)
         counts = ingest(index, encoder, [folder], options=options)
         rows = list(index.files().values())
-        own_rss = _peak()
+        own_rss = memory.peak()
         left = [str(p.relative_to(own)) for p in Path(own).rglob("*")]
         tempfile.tempdir = None
     return {
         **counts.to_dict(),
         "ends": {row.path: [row.failure or row.status, row.reason] for row in rows},
         "classes": Counter(row.failure or row.status for row in rows),
-        "parent_mb": own_rss / 1024,
-        "parent_before_mb": before / 1024,
+        "parent_mb": own_rss,
+        "parent_before_mb": before,
         "worker_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
         "limit_mb": limits.memory_bytes / 2**20,
         "worst_cpu": Measured.worst[0],
