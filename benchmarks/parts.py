@@ -64,6 +64,7 @@ BENCHMARKS = {
         {
             "paired": "translate_paired:figures",
             "unpaired": "translate_unpaired:figures",
+            "refit": "translate_refit:figures",
             "verdict": "translate_verdict:figures",
             "domain": "translate_domain:figures",
             "migrate": "translate_migrate:figures",

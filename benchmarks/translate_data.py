@@ -22,7 +22,7 @@ from samespace.encode.protocol import Encoder
 from samespace.items import Text
 from samespace.space import Space, Vectors
 
-__all__ = ["MODELS", "SOURCES", "sentences", "vectors"]
+__all__ = ["MODELS", "SOURCES", "origins", "sentences", "vectors"]
 
 OUT = Path(__file__).resolve().parent / "out" / "translate"
 MODELS = {
@@ -36,6 +36,7 @@ MODELS = {
 _INNER = ("all-MiniLM-L6-v2", 5)  # the model and the layer of "L", mean-pooled as the last one is
 SOURCES = ("wiki", "sts", "figures", "strategyqa", "gsm8k", "stories", "folio")
 _WORDS = (5, 60)
+_SENTENCE = r"(?<=[.!?])\s+(?=[A-Z\"'(])"
 _HASHES, _BANDS = 32, 8  # of near-duplicate search
 _BUCKET = 32
 _CHUNK = 2048
@@ -47,12 +48,22 @@ def sentences(data: Path, count: int, sources: tuple[str, ...] = SOURCES) -> tup
     seen: dict[str, str] = {}
     for source in sources:
         for text in _texts(data, source):
-            for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])", " ".join(text.split())):
+            for sentence in re.split(_SENTENCE, " ".join(text.split())):
                 if _WORDS[0] <= len(sentence.split()) <= _WORDS[1]:
                     seen.setdefault(re.sub(r"\W+", " ", sentence.lower()).strip(), sentence)
     plain = list(seen)
     order = [plain[i] for i in np.random.default_rng(0).permutation(len(plain))]
     return tuple(seen[text] for text in _apart(order, count))
+
+
+def origins(data: Path) -> dict[str, str]:
+    """The source of every sentence; of one that several have, the first."""
+    made: dict[str, str] = {}
+    for source in SOURCES:
+        for text in _texts(data, source):
+            for sentence in re.split(_SENTENCE, " ".join(text.split())):
+                made.setdefault(sentence, source)
+    return made
 
 
 def _texts(data: Path, source: str) -> Iterator[str]:

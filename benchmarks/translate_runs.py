@@ -1,43 +1,45 @@
-"""Runs of translation without pairs, on spaces real and made: each is run once and its result kept as JSON.
+"""Runs of translation without pairs: each is run once, and its result and its map are kept.
 
-A case is named SOURCE-TARGET, each a letter of translate_data.MODELS, or L, which is LSA of the same texts. After a
-letter there may be a change: "~turn" (turned at random and blurred), "~warp" (bent smoothly), "~cut" (its 128 strongest
-directions, turned), "~bits" (signs after a turn), "~blur" (noise as long as the vector), "~shuffle" (every column by
-itself: the same numbers, nothing of the texts), "~noise" (random rows).
+A case names two spaces (translate_spaces), the rows of a side, a seed and where the texts of the two sides come from.
+All figures of translation without pairs are made of these runs, so that none is run twice.
 
-Results: benchmarks/out/translate/runs.
+Results: benchmarks/out/translate/runs, a JSON file and a folder with the Translator for each.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from benchmarks.mini_vec2vec import mini_vec2vec
-from benchmarks.translate_data import OUT, sentences, vectors
-from samespace.space import Space, Vectors
+from benchmarks.translate_data import OUT, origins, sentences
+from benchmarks.translate_spaces import TEXTS, space
+from samespace.space import Vectors
 from samespace.translate.align import align, judged
+from samespace.translate.files import load, save
 from samespace.translate.measure import measure
-from samespace.translate.procrustes import Procrustes, polar
+from samespace.translate.procrustes import Procrustes
+from samespace.translate.verdict import of_runs
 
-__all__ = ["SMALL", "Case", "done", "draws", "kept", "space"]
+__all__ = ["POOL", "Case", "Sides", "agreed", "done", "draws", "kept", "result"]
 
 RUNS = OUT / "runs"
-TEXTS, MORE, POOL = 24_000, 28_000, 4_000
-SMALL: dict[str, Any] = {"widths": (80,), "runs": (2,)}
-"""A cheaper run, for the many that a verdict is calibrated on."""
-WAYS: dict[str, tuple[Callable[..., Procrustes], dict[str, Any]]] = {
-    "align": (align, {}),
-    "judged": (judged, {}),
-    "judged-small": (judged, SMALL),
-    "mini-vec2vec": (mini_vec2vec, {}),
-}
-_LSA, _QUERIES = 384, 2000
+POOL = 4000
+_QUERIES = 2000
+_MORE = (28_000, 36_000)  # texts, where the first 24,000 do not do
+_TAUGHT = (("figures", "wiki"), ("gsm8k", "stories", "sts", "strategyqa", "folio"))
+_APART = (("figures",), ("gsm8k", "stories"))
+
+Sides = Literal["mixed", "same", "taught", "apart"]
+"""Of what texts: other ones of one mixture of sources; the same in unknown order; encyclopedia and textbooks against
+everyday questions and stories; textbook captions alone against sums and stories alone."""
+
+WAYS: Mapping[str, Callable[..., Procrustes]] = {"align": align, "judged": judged, "mini-vec2vec": mini_vec2vec}
 
 
 @dataclass(frozen=True)
@@ -48,41 +50,48 @@ class Case:
         pair: SOURCE-TARGET.
         rows: of each side.
         seed: of texts and method.
-        same: whether both sides embed the same texts, in unknown order.
+        sides: of what texts.
     """
 
     pair: str
     rows: int
     seed: int = 0
-    same: bool = False
+    sides: Sides = "mixed"
 
     @property
     def name(self) -> str:
         """As a file name."""
-        return f"{self.pair}-{self.rows}-{self.seed}{'-same' if self.same else ''}"
+        return f"{self.pair}-{self.rows}-{self.seed}{'' if self.sides == 'mixed' else '-' + self.sides}"
 
 
-@cache
-def space(data: Path, name: str, texts: int = TEXTS) -> Vectors:
-    """All texts in the space of this name."""
-    letter, _, change = name.partition("~")
-    made = _lsa(data) if letter == "L" else vectors(sentences(data, texts), letter)
-    if not change:
-        return made
-    rows = CHANGES[change](made.data, np.random.default_rng(99))
-    return Space(f"{made.space.name.split('@')[0]}~{change}@1", rows.shape[1]).vectors(rows)
+def kept(kind: str, case: Case, data: Path) -> dict[str, Any]:
+    """The result of a run by one of WAYS: made now, or as it was kept."""
+    place = _place(kind, case)
+    if place.is_file():
+        found: dict[str, Any] = json.loads(place.read_text())
+        return found
+    here, there, left, right = draws(case, data)
+    start = time.process_time()
+    made = WAYS[kind](here, there, seed=case.seed)
+    cpu = time.process_time() - start
+    RUNS.mkdir(parents=True, exist_ok=True)
+    if kind == "align":
+        save(made, place.with_suffix(""))
+    return _written(place, {"kind": kind, "case": case.name, "cpu": cpu, **result(made, left, right)})
 
 
-def draws(case: Case, source: Vectors, target: Vectors) -> tuple[Vectors, Vectors, Vectors, Vectors]:
-    """Rows of the two sides, of different texts (or the same in another order), and pairs that neither has seen."""
-    order = np.random.default_rng(1000 + case.seed).permutation(len(source))
-    n = case.rows
-    here, there, rest = order[:n], order[n : 2 * n], order[max(2 * n, 0) :][:POOL]
-    if case.same:
-        there = np.random.default_rng(case.seed).permutation(here)
-    if len(rest) < 1000:
-        raise ValueError(f"{len(source)} texts do not do for {n} a side and a pool\nEncode more")
-    return source[here], target[there], source[rest], target[rest]
+def agreed(one: Case, other: Case, data: Path) -> dict[str, Any]:
+    """How much two runs of `align` agree, and what they are worth: evidence of the verdict, top-1 of both."""
+    place = RUNS / f"agreed-{one.name}-and-{other.seed}.json"
+    if place.is_file():
+        found: dict[str, Any] = json.loads(place.read_text())
+        return found
+    runs = [kept("align", case, data) for case in (one, other)]
+    maps = [load(_place("align", case).with_suffix("")) for case in (one, other)]
+    here, there, *_ = draws(one, data)
+    evidence = of_runs(maps[0], maps[1], here, there).evidence
+    both = {"top1": [run["centred"] for run in runs], "value": [run["facts"]["value"] for run in runs]}
+    return _written(place, {"case": one.name, "other": other.name, "evidence": dict(evidence), **both})
 
 
 def done(kind: str, case: Case) -> bool:
@@ -90,92 +99,49 @@ def done(kind: str, case: Case) -> bool:
     return _place(kind, case).is_file()
 
 
-def kept(kind: str, case: Case, data: Path) -> dict[str, Any]:
-    """The result of a run by one of WAYS, from its file if it was done before: measured, facts, CPU seconds."""
-    place = _place(kind, case)
-    if place.is_file():
-        found: dict[str, Any] = json.loads(place.read_text())
-        return found
-    texts = TEXTS if 2 * case.rows + POOL <= TEXTS else MORE
-    source, target = (space(data, name, texts) for name in case.pair.split("-"))
-    here, there, left, right = draws(case, source, target)
-    way, how = WAYS[kind]
-    start = time.process_time()
-    made = way(here, there, seed=case.seed, **how)
-    cpu = time.process_time() - start
-    result = {
-        "pair": case.pair, "rows": case.rows, "seed": case.seed, "same": case.same, "cpu": cpu,
-        "measured": measure(made, left, right).to_dict(), "centred": _centred(made, left, right),
-        "facts": dict(made.facts),
-    }  # fmt: skip
-    RUNS.mkdir(parents=True, exist_ok=True)
-    part = place.with_suffix(".part")
-    part.write_text(json.dumps(result))
-    part.replace(place)
-    return result
+def result(made: Procrustes, source: Vectors, target: Vectors) -> dict[str, Any]:
+    """What a translation is worth on pairs that it has not seen, as plain data.
 
-
-def _centred(made: Procrustes, source: Vectors, target: Vectors) -> float:
-    """Top-1 with both sides centred; `measure` leaves the common part in, as a plain search does."""
+    `measured` is as a plain search finds, the common part of the target's vectors left in; `centred` is top-1 with both
+    sides centred.
+    """
     found = made.carried(source.data[:_QUERIES]) @ made.after.enter(target.data).T
-    return float((found.argmax(axis=1) == np.arange(len(found))).mean())
+    centred = float((found.argmax(axis=1) == np.arange(len(found))).mean())
+    return {"measured": measure(made, source, target).to_dict(), "centred": centred, "facts": dict(made.facts)}
+
+
+def draws(case: Case, data: Path) -> tuple[Vectors, Vectors, Vectors, Vectors]:
+    """Rows of the two sides, of different texts (or the same in another order), and pairs that neither has seen."""
+    texts = next(n for n in (TEXTS, *_MORE) if 2 * case.rows + POOL <= n)
+    source, target = (space(data, name, texts) for name in case.pair.split("-"))
+    order = np.random.default_rng(1000 + case.seed).permutation(texts)
+    n = case.rows
+    if case.sides in ("mixed", "same"):
+        here, there, rest = order[:n], order[n : 2 * n], order[2 * n :]
+    else:
+        wanted = [np.isin(_origins(data)[order], side) for side in (_TAUGHT if case.sides == "taught" else _APART)]
+        here, there = (order[side][:n] for side in wanted)
+        rest = order[~np.isin(order, np.concatenate([here, there]))]
+    if case.sides == "same":
+        there = np.random.default_rng(case.seed).permutation(here)
+    if min(len(here), len(there)) < n or len(rest) < POOL:
+        raise ValueError(f"{texts} texts do not do for {n} a side and a pool\nTake fewer rows")
+    rest = rest[:POOL]
+    return source[here], target[there], source[rest], target[rest]
+
+
+@cache
+def _origins(data: Path) -> np.ndarray:
+    known = origins(data)
+    return np.array([known[text] for text in sentences(data, TEXTS)])
 
 
 def _place(kind: str, case: Case) -> Path:
     return RUNS / f"{kind}-{case.name}.json"
 
 
-def _lsa(data: Path) -> Vectors:
-    """TF-IDF and a singular value decomposition: no network, no training."""
-    place = OUT / f"lsa-{TEXTS}.npy"
-    if not place.is_file():
-        from sklearn.decomposition import TruncatedSVD  # type: ignore[import-untyped]
-        from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
-
-        words = TfidfVectorizer(sublinear_tf=True, min_df=3).fit_transform(sentences(data, TEXTS))
-        made = TruncatedSVD(_LSA, random_state=0).fit_transform(words).astype(np.float32)
-        np.save(place, np.where(np.linalg.norm(made, axis=1, keepdims=True) > 0, made, 1.0), allow_pickle=False)
-    return Space("benchmarks/lsa@1", _LSA).vectors(np.load(place, allow_pickle=False))
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    made: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return made
-
-
-def _turned(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    made: np.ndarray = rows @ polar(rng.standard_normal((rows.shape[1],) * 2))
-    return made
-
-
-def _blurred(length: float) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Turned, with noise of a length beside vectors of length 1: .5 leaves cosine .89."""
-    return lambda rows, rng: _turned(rows, rng) + length * _unit(rng.standard_normal(rows.shape))
-
-
-def _warped(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Bent smoothly: tanh of a random map, then another; a rotation fitted on pairs reaches cosine .85."""
-    d = rows.shape[1]
-    bent = np.tanh(rows @ (0.75 * rng.standard_normal((d, 512))))
-    made: np.ndarray = bent @ rng.standard_normal((512, d))
-    return made
-
-
-def _cut(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    _, _, vt = np.linalg.svd(rows[:4000] - rows.mean(0), full_matrices=False)
-    return _turned((rows - rows.mean(0)) @ vt[:128].T, rng)
-
-
-def _shuffled(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.stack([rng.permutation(column) for column in rows.T], axis=1)
-
-
-CHANGES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
-    "turn": _blurred(0.5),
-    "blur": _blurred(1.0),
-    "warp": _warped,
-    "cut": _cut,
-    "bits": lambda rows, rng: np.sign(_turned(rows - rows.mean(0), rng)),
-    "shuffle": _shuffled,
-    "noise": lambda rows, rng: rng.standard_normal(rows.shape),
-}
+def _written(place: Path, result: dict[str, Any]) -> dict[str, Any]:
+    part = place.with_suffix(".part")
+    part.write_text(json.dumps(result))
+    part.replace(place)
+    return result

@@ -17,7 +17,7 @@ from samespace.translate.frame import Frame
 from samespace.translate.measure import Fidelity
 from samespace.translate.protocol import Translator
 
-__all__ = ["Level", "Verdict", "of_pairs", "of_runs"]
+__all__ = ["Level", "Verdict", "of_agreement", "of_pairs", "of_runs"]
 
 Level = Literal["trusted", "doubtful", "failed"]
 
@@ -85,12 +85,24 @@ def of_runs(one: Translator, other: Translator, source: Vectors, target: Vectors
     cosine = float(((a * b).sum(axis=1) / np.maximum(lengths, 1e-12)).mean())
     nearest = [similarity(side, pool).argmax(axis=1) for side in made]
     same = float((nearest[0] == nearest[1]).mean())
-    level = _level((cosine, _COSINE), (same, _SAME))
+    return of_agreement(cosine, same, rows=len(rows), pool=len(pool))
+
+
+def of_agreement(cosine: float, same_neighbour: float, *, rows: int, pool: int) -> Verdict:
+    """Judge by how much two runs agree.
+
+    Args:
+        cosine: mean similarity of what both make of a row, both centred.
+        same_neighbour: share of rows for which both find the same nearest neighbour.
+        rows: that were translated.
+        pool: rows that neighbours were looked for among.
+    """
+    level = _level((cosine, _COSINE), (same_neighbour, _SAME))
     why = (
         f"two runs agree at cosine {cosine:.2f} (trusted from {_COSINE[1]}) and find the same neighbour "
-        f"of {len(pool):,} for {same:.0%} of rows (trusted from {_SAME[1]:.0%})"
+        f"of {pool:,} for {same_neighbour:.0%} of rows (trusted from {_SAME[1]:.0%})"
     )
-    return Verdict(level, why, {"cosine": cosine, "same_neighbour": same, "rows": len(rows), "pool": len(pool)})
+    return Verdict(level, why, {"cosine": cosine, "same_neighbour": same_neighbour, "rows": rows, "pool": pool})
 
 
 def _level(*measured: tuple[float, tuple[float, float]]) -> Level:
