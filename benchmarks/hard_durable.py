@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.clock import cpu, race, ratio
 from benchmarks.figure import Figure, check
+from samespace import durably
 from samespace.encode.load import load
-from samespace.index import durable
 from samespace.index.durable import Durable
 from samespace.index.ingest import ingest
 from samespace.index.lance import LanceIndex
@@ -54,10 +54,10 @@ class _Together(Durable):
     pool: ClassVar = ThreadPoolExecutor(8)
 
     def sync(self, *parts: str) -> int:
-        real = durable.fsync
+        real = durably.fsync
         waiting: list[Future[int]] = []
 
-        def fsync(path: str) -> int:
+        def fsync(path: str | Path) -> int:
             if Path(path).is_dir():
                 for done in waiting:
                     done.result()
@@ -65,11 +65,11 @@ class _Together(Durable):
             waiting.append(self.pool.submit(real, path))
             return 0
 
-        durable.fsync = fsync
+        durably.fsync = fsync
         try:
             return super().sync(*parts)
         finally:
-            durable.fsync = real
+            durably.fsync = real
 
 
 def durable_figures(data: Path, quick: bool) -> Iterator[Figure]:
@@ -186,12 +186,12 @@ def _commits(writer: LanceWriter, count: int, chance: Random) -> None:
 
 def _calls(writer: LanceWriter, chance: Random) -> int:
     """Calls of fsync in one commit."""
-    calls, real = [], durable.fsync
-    durable.fsync = lambda path: calls.append(path) or real(path)  # type: ignore[func-returns-value]
+    calls, real = [], durably.fsync
+    durably.fsync = lambda path: calls.append(path) or real(path)  # type: ignore[func-returns-value]
     try:
         writer.commit(*_batch(chance, _ROWS))
     finally:
-        durable.fsync = real
+        durably.fsync = real
     return len(calls)
 
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from turning import Turned
 
-from samespace.index import migrate, migrate_rows, migrate_switch, tables
+from samespace.index import migrate, migrate_rows, migrate_run, migrate_switch, tables
 from samespace.index.search import Searcher
 
 POINTS = {
@@ -23,8 +23,8 @@ POINTS = {
     "mark": (migrate_rows, "mark"),
     "relabel": (tables.Tables, "relabel"),
     "remove": (migrate_switch, "_remove"),
-    "keep": (migrate_rows, "replaced"),
-    "forget": (migrate, "forget_kept"),
+    "keep": (migrate_rows, "write_durably"),
+    "forget": (migrate_run, "forget_kept"),
 }
 """Where it can die: the owner of a function, and its name."""
 

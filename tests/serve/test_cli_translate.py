@@ -289,12 +289,12 @@ def test_ctrl_c_leaves_no_half_file(place: Path) -> None:
     )
     code = heard + "from samespace.serve.cli import main; main()"
     job = subprocess.Popen([sys.executable, "-c", code, *args], stderr=subprocess.PIPE, env=env)
-    while job.poll() is None and not list(place.glob(".out.npy.draft-*")):
+    while job.poll() is None and not list(place.glob(".draft-*.npy")):
         time.sleep(0.01)
     job.send_signal(signal.SIGINT)
     _, said = job.communicate(timeout=60)
     assert job.returncode == 130 and b"stopped" in said, said
-    assert not list(place.glob("*out.npy*")) and not list(place.glob(".out.npy*"))
+    assert not list(place.glob("*out.npy*")) and not list(place.glob(".draft-*"))
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from lance import LanceOperation
 from lance.file import LanceFileReader
 from lance.fragment import FragmentMetadata, write_fragments
 
-from samespace.index.durable import fsync
+from samespace.durably import fsync
 from samespace.index.keys import Keys
 from samespace.index.medium import Medium
 from samespace.index.protocol import FileRow

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from samespace.index.durable import fsync
+from samespace.durably import fsync
 from samespace.index.ground import Ground, mark
 from samespace.index.lexicon import Postings
 from samespace.index.ram import Compact

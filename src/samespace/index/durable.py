@@ -2,7 +2,7 @@
 
 Lance renames its files into place and syncs none of them. Its files never change once written, so each is synced once.
 
-Knows nothing of tables. Imports the standard library only.
+Knows nothing of tables. Imports the standard library and durably.
 """
 
 import os
@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Durable", "fsync"]
+from samespace import durably
+
+__all__ = ["Durable"]
 
 
 class Durable:
@@ -44,11 +46,11 @@ class Durable:
         for entry in new:
             if not entry.is_dir(follow_symlinks=False):
                 with suppress(FileNotFoundError):  # a draft of the cache that a reader has just put in place
-                    self.written += fsync(entry.path)
+                    self.written += durably.fsync(entry.path)
             folders.update((str(Path(entry.path).parent), *([entry.path] if entry.is_dir() else [])))
         for folder in sorted(folders, reverse=True):  # the inner ones first
             with suppress(FileNotFoundError):
-                fsync(folder)
+                durably.fsync(folder)
         self._seen.update(fresh, (entry.path for entry in new))
         return len(new)
 
@@ -69,16 +71,6 @@ class Durable:
         top = str(self.folder / part) + os.sep
         there = _paths(top[:-1])
         self._seen = {path for path in self._seen if not path.startswith(top) or path in there}
-
-
-def fsync(path: str) -> int:
-    """Put one file or folder on the disk; returns its size."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-        return os.fstat(handle).st_size
-    finally:
-        os.close(handle)
 
 
 def _size(entry: "os.DirEntry[str]") -> int:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from samespace.durably import fsync
 from samespace.errors import StoreError
-from samespace.index.durable import fsync
 
 __all__ = ["Journal"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from samespace.index.migrate_record import replaced
+from samespace.durably import write_durably
 from samespace.index.sort import split
 from samespace.index.tables import place
 
@@ -37,7 +37,7 @@ def mark(uri: str, table: str, digests: pa.Array) -> None:
         return
     out = io.BytesIO()
     np.save(out, np.array(digests.to_pylist(), "S"), allow_pickle=False)
-    replaced(path, out.getvalue())
+    write_durably(path, out.getvalue())
 
 
 def apart(

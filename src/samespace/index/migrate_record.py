@@ -5,24 +5,22 @@ map fitted on that sample; `kept` has vectors that searches made on their way an
 `searched` has a line for each hit of a search. Only the files table says in which Space the index is: the record never
 decides, so no moment in between can be a wrong one.
 
-Knows nothing of rows. Imports the standard library and durable. An index on an object store cannot be moved yet.
+Knows nothing of rows. Imports the standard library and durably. An index on an object store cannot be moved yet.
 """
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from samespace.durably import fsync, write_durably
 from samespace.errors import IndexDamagedError, StoreError
-from samespace.index.durable import fsync
 from samespace.index.schema import Card
 from samespace.index.tables import MOVING, place
 from samespace.space import Space
 
-__all__ = ["Record", "folder_of", "load", "replaced", "require_at_rest", "save"]
+__all__ = ["Record", "folder_of", "load", "require_at_rest", "save"]
 
 _FORMAT = 1
 _NAME = "record.json"
@@ -90,7 +88,7 @@ def save(uri: str, record: Record) -> None:
         "sample": list(record.sample), "fitted": record.fitted, "measured": dict(record.measured),
         "seconds": record.seconds,
     }  # fmt: skip
-    replaced(folder / _NAME, json.dumps(data, ensure_ascii=False, indent=1).encode())
+    write_durably(folder / _NAME, json.dumps(data, ensure_ascii=False, indent=1).encode())
     fsync(str(folder.parent))
 
 
@@ -104,19 +102,6 @@ def require_at_rest(index: object, space: Space) -> None:
             "Search it as both: Searcher(Moving.open(index, encoder), encoder); on the command line: --model "
             + record.target.model,
         )  # fmt: skip
-
-
-def replaced(path: Path, content: bytes) -> None:
-    """Write a file anew in one step; on the disk when it returns."""
-    draft = path.with_name(f"draft-{os.getpid()}-{path.name}")
-    try:
-        draft.write_bytes(content)
-        fsync(str(draft))
-        draft.replace(path)
-        fsync(str(path.parent))
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()
 
 
 def _plain(card: Card) -> dict[str, Any]:

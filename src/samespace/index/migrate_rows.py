@@ -17,12 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from samespace.durably import write_durably
 from samespace.errors import StoreError
 from samespace.index.cache import forget_cache
 from samespace.index.keys import Keys
 from samespace.index.medium import Medium, writing_to
 from samespace.index.migrate_marks import mark, marked
-from samespace.index.migrate_record import Record, folder_of, load, replaced
+from samespace.index.migrate_record import Record, folder_of, load
 from samespace.index.schema import Card, schemas, vector_table
 from samespace.index.search_indexes import SearchIndexes
 from samespace.index.tables import Tables
@@ -155,7 +156,7 @@ def keep(uri: str, digests: Sequence[str], vectors: Vectors) -> None:
     )  # fmt: skip
     with suppress(OSError):  # not writable, full, or the move is over: they are embedded again some time
         folder.mkdir(exist_ok=True)
-        replaced(folder / f"{time.time_ns()}-{os.getpid()}.npz", out.getvalue())
+        write_durably(folder / f"{time.time_ns()}-{os.getpid()}.npz", out.getvalue())
 
 
 def kept_names(uri: str) -> frozenset[str]:

@@ -16,15 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from samespace.durably import fsync
 from samespace.errors import StoreError
-from samespace.index.durable import fsync
 from samespace.index.lance import LanceIndex
 from samespace.index.lock import hold
-from samespace.index.migrate import take_in
 from samespace.index.migrate_fit import Bridge, expected
 from samespace.index.migrate_marks import mark, marked
 from samespace.index.migrate_record import Record, folder_of, load
 from samespace.index.migrate_rows import NewSide, locked
+from samespace.index.migrate_run import take_in
 from samespace.index.schema import Card
 from samespace.index.snapshot import Snapshot
 from samespace.index.tables import Tables

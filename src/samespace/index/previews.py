@@ -13,8 +13,8 @@ from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 
+from samespace.durably import fsync
 from samespace.errors import StoreError
-from samespace.index.durable import fsync
 
 __all__ = ["Previews"]
 

@@ -15,8 +15,8 @@ import lance
 import pyarrow as pa
 from lance.fragment import write_fragments
 
+from samespace.durably import fsync
 from samespace.errors import IndexDamagedError, IndexMovedError, IndexNotFoundError
-from samespace.index.durable import fsync
 from samespace.index.medium import Medium, place
 from samespace.index.schema import Card, schemas
 from samespace.index.torn import NOTE, before_torn

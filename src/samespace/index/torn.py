@@ -16,7 +16,7 @@ from typing import Any
 
 import lance
 
-from samespace.index.durable import fsync
+from samespace.durably import fsync
 from samespace.index.lock import unfinished
 
 __all__ = ["NOTE", "before_torn", "repair"]

@@ -4,8 +4,6 @@ Imports numpy, and pyarrow where a table is written. Letters: n rows, d width.
 """
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from samespace.durably import drafted
 from samespace.serve.vector_files import SPACE
 from samespace.space import Vectors
 
@@ -48,22 +47,15 @@ def written(path: Path, *, column: str | None, mark: str) -> Iterator[Writing]:
         mark: of the Translator, noted in the schema.
     """
     kind = format_of(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.draft-", suffix=kind, dir=path.parent or Path())
-    os.close(handle)
-    draft = Path(name)
-    writer = _Npy(draft) if kind == ".npy" else _Table(draft, kind, column or "vector", mark)
-    try:
-        yield writer
-        writer.close()
-        draft.chmod(0o644)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        with contextlib.suppress(Exception):
+    with drafted(path) as draft:
+        writer = _Npy(draft) if kind == ".npy" else _Table(draft, kind, column or "vector", mark)
+        try:
+            yield writer
             writer.close()
-        draft.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            with contextlib.suppress(Exception):
+                writer.close()
+            raise
 
 
 class _Npy:

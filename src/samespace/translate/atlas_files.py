@@ -10,10 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from samespace.durably import write_durably
 from samespace.errors import TranslatorFileError
 from samespace.space import Space
 from samespace.translate.atlas import Atlas
-from samespace.translate.files import Saved, open_saved, save, write_durably
+from samespace.translate.files import Saved, open_saved, save
 
 __all__ = ["open_atlas", "save_atlas"]
 

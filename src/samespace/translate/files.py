@@ -6,11 +6,8 @@ leaves what was there before or what is there now, and a file that was changed, 
 Knows nothing of models or indexes. Imports numpy, and safetensors where it is used.
 """
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from samespace.durably import write_durably
 from samespace.errors import MissingExtraError, TranslatorFileError
 from samespace.translate.domain import Domain
 from samespace.translate.packing import pack, unpack
 from samespace.translate.protocol import Translator
 
-__all__ = ["FORMAT", "Saved", "load", "open_saved", "save", "write_durably"]
+__all__ = ["FORMAT", "Saved", "load", "open_saved", "save"]
 
 FORMAT = 1
 """Counts up whenever an older samespace could not read the files, or would read them wrongly."""
@@ -114,27 +112,6 @@ def open_saved(folder: str | Path) -> Saved:
             str(place), fact, "Update samespace if a newer one wrote it; else fit it again"
         ) from err
     return saved
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that there is the old one or the new one, whatever happens, and the new one from here on."""
-    handle, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(draft).unlink()
-        raise
-    above = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(above)
-    finally:
-        os.close(above)
 
 
 def _ours(name: str) -> bool:
