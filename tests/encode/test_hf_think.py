@@ -11,6 +11,7 @@ from samespace.encode.recipe import Recipe, Thinking
 from samespace.errors import RecipeError
 from samespace.items import Mixed, Text
 from samespace.reason.adapter import Mlp
+from samespace.reason.backbone import Backbone
 from samespace.reason.latent import Latent
 
 TEXTS = [Text("a red kite over the hills"), Text("tax"), Text("")]
@@ -95,9 +96,53 @@ def test_a_recipe_says_it_all(plain, folders) -> None:
         <= 1e-6
     )
     assert thinking(plain, 3, until="kl").space.fingerprint != thinking(plain, 3).space.fingerprint
-    with pytest.raises(RecipeError, match="without the head"):
-        thinking(plain, 3, until="kl").encode(TEXTS)
     assert "thinking" not in plain.recipe.to_dict(), "recipes without it keep the fingerprint they had"
+
+
+@pytest.mark.parametrize("feedback", ["soft", "snap", "scale"])
+def test_steps_that_ask_for_words_get_the_head(feedback, plain, folders) -> None:
+    """The model is loaded without its head, which is no table of embeddings here; a recipe that needs it loads it."""
+    from transformers import AutoModelForCausalLM
+
+    until = "kl" if feedback == "scale" else None
+    think = Latent(32, steps=4, feedback=feedback, tolerance=0.02)
+    made = thinking(plain, {"query": 4, "document": 0}, reasoner=think, until=until)
+    assert plain.body.head is None
+    assert (plain.encode(TEXTS[:2]).data == made.encode(TEXTS[:2]).data).all()
+    whole = Backbone.of(AutoModelForCausalLM.from_pretrained(folders("silent")).eval())
+    body = made.body
+    ready = [body.prepare(text, "query") for text in TEXTS[:2]]
+    with torch.inference_mode():
+        wanted = think(whole, body.inner.inputs(ready), steps=4, until=until).embedding
+    found = made.encode(TEXTS[:2], role="query").data
+    assert abs(found - torch.nn.functional.normalize(wanted, dim=-1).numpy()).max() <= 1e-5
+    again = hf.load(str(folders("silent")), recipe=made.recipe, device="cpu")
+    assert abs(again.encode(TEXTS[:2], role="query").data - found).max() <= 1e-6
+    assert abs(plain.revised(made.recipe).encode(TEXTS[:2], role="query").data - found).max() <= 1e-6
+
+
+def test_a_seeing_model_gets_its_head_too(seeing) -> None:
+    items = [Mixed((picture, Text("what is this"))) for picture in pictures()]
+    snapped = thinking(seeing, 2, reasoner=Latent(32, feedback="snap"))
+    table = snapped.body.backbone.table
+    thought = snapped.body.thought([snapped.body.prepare(item, "query") for item in items])
+    assert torch.cdist(thought.latents, table[None].expand(len(items), -1, -1)).min(-1).values.max() < 1e-3
+    assert len(snapped.encode(items)) == len(items)
+
+
+def test_files_without_a_head_are_said(plain, folders, tmp_path) -> None:
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "headless"
+    shutil.copytree(folders("silent"), folder)
+    kept = {name: rows for name, rows in load_file(folder / "model.safetensors").items() if "lm_head" not in name}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    headless = hf.load(str(folder), recipe=plain.recipe, device="cpu")
+    with pytest.raises(RecipeError, match=r"hold no head .*\n.*feedback='scale' and without until"):
+        thinking(headless, 2, until="kl")
+    headless.encode(TEXTS, steps=2)
 
 
 @pytest.mark.parametrize(

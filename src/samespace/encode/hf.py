@@ -106,8 +106,9 @@ def _ask(folder: Folder) -> RecipeError:
 
 def _body(folder: Folder, recipe: Recipe, device: str, code: str | None) -> "Body":
     """The model of a folder, used by a Recipe."""
-    from samespace.encode import hf_model
+    from samespace.encode import hf_head, hf_model
     from samespace.encode.wording import Wording
+    from samespace.reason.backbone import tied
 
     if recipe.family not in ("bert", "causal", "clip", "siglip", "qwen_vl"):
         raise RecipeError(
@@ -116,14 +117,16 @@ def _body(folder: Folder, recipe: Recipe, device: str, code: str | None) -> "Bod
     words = hf_model.tokenizer(folder, code)
     seen = hf_model.image_processor(folder) if "image" in recipe.modalities else None
     model = hf_model.backbone(folder, recipe, device, code)
+    says = hf_head.needed(recipe) and not tied(model)
+    head = hf_head.load(folder, recipe, model, code) if says else None
     if recipe.family in ("bert", "causal"):
         from samespace.encode.hf_text import TextBody
 
-        return TextBody(model, Wording(words, recipe, folder.name), recipe, device)
+        return TextBody(model, Wording(words, recipe, folder.name), recipe, device, head=head)
     if recipe.family == "qwen_vl":
         from samespace.encode.hf_vl import RESERVED, VisionLanguageBody
 
-        return VisionLanguageBody(model, Wording(words, recipe, folder.name, RESERVED), seen, recipe, device)
+        return VisionLanguageBody(model, Wording(words, recipe, folder.name, RESERVED), seen, recipe, device, head=head)
     from samespace.encode.hf_dual import DualBody
 
     return DualBody(model, Wording(words, recipe, folder.name), seen, recipe, device)

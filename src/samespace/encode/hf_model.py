@@ -155,9 +155,9 @@ class HfEncoder:
         """The body by another Recipe, which may think or not."""
         if recipe.thinking is None:
             return self.body.by(recipe)
-        from samespace.encode.hf_think import thoughtful
+        from samespace.encode.hf_think import used
 
-        return thoughtful(self.body, recipe)
+        return used(self, recipe)
 
     def _prepare(self, item: Item, role: Role, position: int) -> Prepared:
         if item.modality not in self.modalities:

@@ -22,13 +22,14 @@ __all__ = ["TextBody", "open_mask"]
 
 @dataclass(frozen=True, eq=False)
 class TextBody:
-    """A text model used by a Recipe: families "bert" and "causal"."""
+    """A text model used by a Recipe: families "bert" and "causal". Its head is loaded where a recipe needs it."""
 
     model: Any
     wording: Wording
     recipe: Recipe
     device: str
     takes: frozenset[Modality] = frozenset({"text"})
+    head: Any = None
 
     def by(self, recipe: Recipe) -> "TextBody":
         """The same weights, used by another Recipe."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from samespace.encode import hf_head
 from samespace.encode.hf_model import Body, HfEncoder, Prepared
 from samespace.encode.hf_text import TextBody
 from samespace.encode.hf_vl import VisionLanguageBody
@@ -23,11 +24,11 @@ from samespace.encode.protocol import Role
 from samespace.encode.recipe import Recipe, Thinking
 from samespace.errors import RecipeError
 from samespace.items import Item, Modality
-from samespace.reason.backbone import Backbone
+from samespace.reason.backbone import Backbone, tied
 from samespace.reason.latent import Latent
 from samespace.reason.thought import Thought
 
-__all__ = ["ThinkingBody", "named", "thinking", "thoughtful"]
+__all__ = ["ThinkingBody", "named", "thinking", "thoughtful", "used"]
 
 _MARK = "~think-"
 
@@ -66,9 +67,24 @@ def thinking(
     def build(how: Recipe) -> Body:
         return thoughtful(encoder.build(how.with_(thinking=None)), how, reasoner)
 
-    body = thoughtful(encoder.body.by(bare), recipe, reasoner)
+    body = used(encoder, recipe, reasoner)
     space = recipe.space(named(name, by_role), encoder.weights)
     return replace(encoder, space=space, recipe=recipe, body=body, build=build)
+
+
+def used(encoder: HfEncoder, recipe: Recipe, reasoner: Latent | None = None) -> Body:
+    """An encoder's body by a Recipe that thinks; its files are read again where the head is wanted and not there.
+
+    Raises RecipeError as `thoughtful`, or where the files hold no head.
+    """
+    inner = encoder.body.inner if isinstance(encoder.body, ThinkingBody) else encoder.body
+    if isinstance(inner, TextBody | VisionLanguageBody) and hf_head.needed(recipe):
+        thoughtful(inner, recipe, reasoner)  # whatever else is wrong is said before anything is read
+        if inner.head is None and not tied(inner.model):
+            assert recipe.thinking is not None
+            bare = replace(recipe.thinking, trained="")
+            return thoughtful(encoder.build(recipe.with_(thinking=bare)), recipe, reasoner)
+    return thoughtful(encoder.body, recipe, reasoner)
 
 
 def thoughtful(body: Body, recipe: Recipe, reasoner: Latent | None = None) -> Body:
@@ -97,7 +113,7 @@ def thoughtful(body: Body, recipe: Recipe, reasoner: Latent | None = None) -> Bo
     if said.trained and not fits:
         mend = "Give them: samespace.encode.hf_think.thinking(encoder, steps, reasoner=...)"
         raise RecipeError(name, f"what was trained for its steps ({said.trained[:12]}) is not at hand", mend)
-    backbone = Backbone.of(body.model)
+    backbone = Backbone.of(body.model, head=body.head)
     made = (
         reasoner
         if reasoner is not None and fits

@@ -34,7 +34,10 @@ _SLIVER = 200  # the resize rule of these models refuses pictures this many time
 
 @dataclass(frozen=True, eq=False)
 class VisionLanguageBody:
-    """A Qwen-VL model used by a Recipe. A Document is seen, not read; a Mixed is pictures first, then its texts."""
+    """A Qwen-VL model used by a Recipe. A Document is seen, not read; a Mixed is pictures first, then its texts.
+
+    Its head is loaded where a recipe needs it.
+    """
 
     model: Any
     wording: Wording
@@ -42,6 +45,7 @@ class VisionLanguageBody:
     recipe: Recipe
     device: str
     takes: frozenset[Modality] = frozenset({"text", "image", "document", "mixed"})
+    head: Any = None
 
     def by(self, recipe: Recipe) -> "VisionLanguageBody":
         """The same weights, used by another Recipe."""

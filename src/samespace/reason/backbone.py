@@ -19,7 +19,7 @@ from torch import Tensor
 from samespace.errors import RecipeError
 from samespace.reason.batch import Batch
 
-__all__ = ["Backbone", "Walk"]
+__all__ = ["Backbone", "Walk", "tied"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class Backbone:
         entry: what takes ids and pictures, without the head.
         decoder: what takes embeddings.
         takes_positions: whether the decoder is told where a token stands (ALiBi models count for themselves).
+        head: what turns states into logits; None = the model's own, or its table of embeddings where they are one.
     """
 
     name: str
@@ -39,11 +40,15 @@ class Backbone:
     entry: Any
     decoder: Any
     takes_positions: bool
+    head: Any = None
     _norm: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, model: Any) -> "Backbone":
-        """Look a model over. Raises RecipeError: it is an encoder, or keeps no KV cache."""
+    def of(cls, model: Any, *, head: Any = None) -> "Backbone":
+        """Look a model over; `head` if it has none of its own.
+
+        Raises RecipeError: it is an encoder, or keeps no KV cache.
+        """
         model = model.get_base_model() if hasattr(model, "get_base_model") else model
         name = type(model).__name__
         decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
@@ -55,7 +60,7 @@ class Backbone:
         takes = set(inspect.signature(decoder.forward).parameters)
         if not {"inputs_embeds", "past_key_values"} <= takes:
             raise _no_cache(name)
-        return cls(name, model, model.base_model, decoder, "position_ids" in takes)
+        return cls(name, model, model.base_model, decoder, "position_ids" in takes, head)
 
     @property
     def table(self) -> Tensor:
@@ -93,11 +98,10 @@ class Backbone:
 
         Raises RecipeError: the model was loaded without its head, and that is not its embedding table.
         """
-        head = self.model.get_output_embeddings()
+        head = self.head if self.head is not None else self.model.get_output_embeddings()
         if head is not None:
             return torch.as_tensor(head(states.to(head.weight.dtype))).float()
-        config = self.model.config
-        if not (config.get_text_config().tie_word_embeddings or getattr(config, "tie_word_embeddings", False)):
+        if not tied(self.model):
             mend = "Load it with its head (AutoModelForCausalLM, AutoModelForImageTextToText), or use feedback='scale'"
             raise RecipeError(self.name, "it was loaded without the head that turns states into words", mend)
         return (states.to(self.table.dtype) @ self.table.T).float()
@@ -190,6 +194,12 @@ class Walk:
             given["position_ids"] = place
         made = self.backbone.decoder(inputs_embeds=embeds, **given, output_hidden_states=layers)
         return torch.stack(made.hidden_states, 1) if layers else torch.as_tensor(made.last_hidden_state)
+
+
+def tied(model: Any) -> bool:
+    """Whether a model's head is its table of embeddings."""
+    configs = (model.config, model.config.get_text_config())
+    return any(getattr(config, "tie_word_embeddings", False) for config in configs)
 
 
 def _no_cache(name: str) -> RecipeError:

@@ -100,7 +100,7 @@ class Latent(nn.Module):
         replay = Replay(backbone, batch, self.tail, self.flat)
         before = hidden[:, -1 - self.tail, None]
         ending = hidden[:, -self.tail :]
-        return Thought(hidden[:, -1], none, before, used, backbone, replay=replay, ending=ending)
+        return Thought(hidden[:, -1], none, before, used, backbone, replay, ending=ending)
 
     def _think(self, backbone: Backbone, batch: Batch, steps: int, until: Until | None) -> Thought:
         replay = Replay(backbone, batch, self.tail, self.flat)
@@ -112,7 +112,7 @@ class Latent(nn.Module):
         anchor = self._anchor(prompt, walk.hidden)
         latents, states, used, routing = self._roll(walk, anchor, steps, until)
         ending = walk.step(backbone.embed(tail))
-        return Thought(ending[:, -1], latents, states, used, backbone, routing, replay, ending)
+        return Thought(ending[:, -1], latents, states, used, backbone, replay, routing, ending)
 
     def _parallel(self, replay: Replay, tokens: Tensor, steps: int, until: Until | None) -> Thought:
         """All learned tokens and the tail in one pass."""
@@ -126,7 +126,7 @@ class Latent(nn.Module):
         latents = fed.expand(len(replay.batch.mask), -1, -1)
         used = torch.full((len(latents),), steps, device=table.device)
         states, ending = replay.read(latents, used)
-        return Thought(ending[:, -1], latents, states, used, replay.backbone, replay=replay, ending=ending)
+        return Thought(ending[:, -1], latents, states, used, replay.backbone, replay, ending=ending)
 
     def _anchor(self, prompt: Batch, hidden: Tensor) -> Tensor | None:
         """State (b, w) of the last anchor token of each prompt."""

@@ -5,7 +5,7 @@ Letters: b sequences, s steps, w model width, v vocabulary, l layers, m experts.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -13,11 +13,12 @@ from torch import Tensor
 from samespace.reason.backbone import Backbone
 from samespace.reason.batch import Batch
 
-__all__ = ["Ablation", "Coe", "Replay", "Thought"]
+__all__ = ["Ablation", "Coe", "Replay", "Rereading", "Thought"]
 
 Ablation = Literal["zero", "shuffle", "noise", "pause"]
 """What stands where the latents stood: zeros · those of the row before · random ones of equal lengths · the first token
-of the tail, over and over. All keep the positions, so only the content is taken away."""
+of the tail, over and over. All keep the positions, so only the content is taken away. Where a Reasoner thinks in depth
+it is what is carried from round to round that is replaced, by "pause" with the block's own input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +38,19 @@ class Coe:
     steps_c: Tensor
 
 
+class Rereading(Protocol):
+    """A batch that can be read again."""
+
+    def ablated(self, thought: "Thought", how: Ablation, seed: int) -> "Thought":
+        """With something else where the thinking stood. Raises ValueError where nothing stood."""
+
+    def layers(self, thought: "Thought") -> Tensor:
+        """States of all layers (b, l+1, w) at the token that is read, embeddings first."""
+
+
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """A batch that can be read again with other latents.
+    """A Rereading in tokens: with other latents.
 
     Attributes:
         flat: as in `Backbone.read`.
@@ -74,6 +85,32 @@ class Replay:
         states = torch.cat([walk.hidden[:, -1:], last[:, :s]], 1)
         return states, made[:, :, -1] if layers else made[:, s:]
 
+    def ablated(self, thought: "Thought", how: Ablation, seed: int) -> "Thought":
+        """With other latents. Raises ValueError: there are none, or "shuffle" has no other row."""
+        if not thought.latents.shape[1]:
+            raise ValueError("there are no latents to replace\nThink with steps >= 1")
+        latents = self._instead(thought.latents.detach(), how, seed)
+        states, ending = self.read(latents, thought.used)
+        return replace(thought, embedding=ending[:, -1], latents=latents, states=states, routing=None, ending=ending)
+
+    def layers(self, thought: "Thought") -> Tensor:
+        """Read once more, all layers (b, l+1, w)."""
+        return self.read(thought.latents, thought.used, layers=True)[1]
+
+    def _instead(self, latents: Tensor, how: Ablation, seed: int) -> Tensor:
+        if how == "zero":
+            return torch.zeros_like(latents)
+        if how == "shuffle":
+            if len(latents) < 2:
+                raise ValueError("one row alone cannot be shuffled\nGive at least two")
+            return latents.roll(1, 0)
+        if how == "noise":
+            made = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
+            made = torch.nn.functional.normalize(made.to(latents.device), dim=-1)
+            return torch.as_tensor((made * latents.float().norm(dim=-1, keepdim=True)).to(latents.dtype))
+        tail = self.backbone.embed(self.batch.split(self.tail)[1])
+        return tail[:, :1].expand_as(latents).to(latents.dtype)
+
 
 @dataclass(frozen=True, eq=False)
 class Thought:
@@ -84,9 +121,10 @@ class Thought:
         latents: (b, s, w), what was fed back; () steps where there were none.
         states: (b, s+1, w), the state before the first step and after each. A row that stopped keeps its last one.
         used: (b), steps that each row took.
+        replay: how to read it again.
         routing: (b, s, m), the router's chances; None without a router.
-        replay: how to read it again; None where a Reasoner does not think in tokens.
-        ending: (b, n, w), states at the tokens of the tail, the last of them the embedding; None with `replay`.
+        ending: (b, n, w), states at the tokens of the tail, the last of them the embedding; None where a Reasoner does
+            not think in tokens.
     """
 
     embedding: Tensor
@@ -94,8 +132,8 @@ class Thought:
     states: Tensor
     used: Tensor
     backbone: Backbone
+    replay: Rereading
     routing: Tensor | None = None
-    replay: Replay | None = None
     ending: Tensor | None = None
 
     def logits(self, k: int) -> Tensor:
@@ -115,36 +153,15 @@ class Thought:
         Raises:
             ValueError: there are no latents, or "shuffle" has no other row.
         """
-        if self.replay is None or not self.latents.shape[1]:
-            raise ValueError("there are no latents to replace\nThink with steps >= 1, in tokens")
-        latents = self._replaced(how, self.replay, seed)
-        states, ending = self.replay.read(latents, self.used)
-        return replace(self, embedding=ending[:, -1], latents=latents, states=states, routing=None, ending=ending)
+        if how not in get_args(Ablation):
+            raise ValueError(f"no ablation {how!r}\nUse 'zero', 'shuffle', 'noise' or 'pause'")
+        return self.replay.ablated(self, how, seed)
 
     @torch.no_grad()
     def coe(self) -> Coe:
         """Chain-of-Embedding scores. Reads the batch once more, for the states of all layers."""
-        if self.replay is None:
-            raise ValueError("its layers cannot be read again\nThink in tokens")
-        _, layers = self.replay.read(self.latents, self.used, layers=True)
+        layers = self.replay.layers(self)
         return Coe(*_coe(layers.float()), *_coe(self.states.float()))
-
-    def _replaced(self, how: Ablation, replay: Replay, seed: int) -> Tensor:
-        latents = self.latents.detach()
-        if how == "zero":
-            return torch.zeros_like(latents)
-        if how == "shuffle":
-            if len(latents) < 2:
-                raise ValueError("one row alone cannot be shuffled\nGive at least two")
-            return latents.roll(1, 0)
-        if how == "noise":
-            made = torch.randn(latents.shape, generator=torch.Generator().manual_seed(seed))
-            made = torch.nn.functional.normalize(made.to(latents.device), dim=-1)
-            return torch.as_tensor((made * latents.float().norm(dim=-1, keepdim=True)).to(latents.dtype))
-        if how == "pause":
-            tail = replay.backbone.embed(replay.batch.split(replay.tail)[1])
-            return tail[:, :1].expand_as(latents).to(latents.dtype)
-        raise ValueError(f"no ablation {how!r}\nUse 'zero', 'shuffle', 'noise' or 'pause'")
 
 
 def _coe(chain: Tensor) -> tuple[Tensor, Tensor]:
