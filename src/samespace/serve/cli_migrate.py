@@ -14,8 +14,8 @@ from samespace.serve.stopping import stoppable
 from samespace.serve.terminal import Line, bold, count, duration, printable
 
 if TYPE_CHECKING:
-    from samespace.index.migrate import Progress
     from samespace.index.migrate_plan import Plan
+    from samespace.index.migrate_run import Progress
     from samespace.index.migrate_switch import Standing
 
 __all__ = ["migrate"]
