@@ -17,7 +17,7 @@ from samespace.translate.trial import Trial, candidates, try_all
 from samespace.translate.verdict import Verdict
 
 HERE, THERE = Space("made/here@1", 24, fingerprint="h"), Space("made/there@1", 32, fingerprint="t")
-STRAIGHT = ["procrustes", "ridge-rotation", "blend", "affine", "low-rank", "local"]
+EACH = ["procrustes", "ridge-rotation", "blend", "affine", "low-rank", "kernel", "local"]
 
 
 def pairs(n: int, noise: float = 0.3, seed: int = 0, *, mean: float = 3.0) -> tuple[Vectors, Vectors]:
@@ -29,7 +29,7 @@ def pairs(n: int, noise: float = 0.3, seed: int = 0, *, mean: float = 3.0) -> tu
     return HERE.vectors(rows + 0.2), THERE.vectors(turned + mean * np.linspace(-1, 1, 32))
 
 
-@pytest.mark.parametrize("method", STRAIGHT)
+@pytest.mark.parametrize("method", EACH)
 def test_each_method_is_measured_on_pairs_it_has_not_seen(method: str):
     source, target = pairs(260)
     made = fit(source[:200], target[:200], method=method, corpus="made")
@@ -47,7 +47,7 @@ def test_auto_says_why_and_takes_what_it_says():
     source, target = pairs(400)
     made = fit(source, target)
     table = {name: Fidelity(**one) for name, one in made.facts["table"].items()}
-    assert set(table) == {"procrustes", "ridge-rotation", "blend", "affine"}
+    assert set(table) == {"procrustes", "ridge-rotation", "blend", "kernel", "affine"}
     chosen = table[made.facts["method"]]
     assert chosen.top1 >= table["procrustes"].top1 and chosen.top1 >= max(one.top1 for one in table.values()) - 0.01
     assert f"{chosen.kept:.3f}" in made.facts["why"]
@@ -70,8 +70,8 @@ def test_auto_takes_the_map_that_bends_where_one_rotation_cannot():
 
 def test_what_is_tried_depends_on_how_many_pairs_there_are():
     assert candidates(30) == ("procrustes",)
-    assert set(candidates(300)) == {"procrustes", "ridge-rotation", "blend", "affine"}
-    assert "local" in candidates(2000) and "mlp" in candidates(3000)
+    assert candidates(100) == ("procrustes", "ridge-rotation", "blend", "kernel")
+    assert candidates(300) == candidates(100_000) == ("procrustes", "ridge-rotation", "blend", "kernel", "affine")
 
 
 def test_copies_are_not_in_what_is_fitted_and_what_is_held_out():
@@ -123,7 +123,7 @@ def test_weights_count_in_every_fit():
     wrong = target[np.r_[40:80, 0:40]]
     half = np.r_[np.ones(40), np.zeros(40)]
     mixed = THERE.vectors(np.r_[target.data[:40], wrong.data[40:]])
-    for method in STRAIGHT:
+    for method in EACH:
         with_, without = (METHODS[method](source, mixed, weights=w) for w in (half, None))
         good = measure(with_, source[40:], target[40:], k=5).top1
         assert good > 0.9 and good >= measure(without, source[40:], target[40:], k=5).top1, method
@@ -168,7 +168,7 @@ def test_bad_rows_are_refused_before_any_fit():
             HERE.vectors(spoilt)
 
 
-@pytest.mark.parametrize("method", ["auto", "local", "affine", "blend"])
+@pytest.mark.parametrize("method", ["auto", "local", "kernel", "affine", "blend"])
 def test_spaces_of_less_rank_than_width(method: str):
     rng = np.random.default_rng(1)
     flat = rng.standard_normal((150, 3))
@@ -181,7 +181,7 @@ def test_spaces_of_less_rank_than_width(method: str):
 
 
 @pytest.mark.parametrize("dims", [(1, 1), (1, 40), (40, 1), (2, 3)])
-@pytest.mark.parametrize("method", ["auto", "local", "blend", "ridge-rotation"])
+@pytest.mark.parametrize("method", ["auto", "local", "kernel", "blend", "ridge-rotation"])
 def test_any_width(method: str, dims: tuple[int, int]):
     rng = np.random.default_rng(0)
     a, b = (Space(f"w/{side}@1", d, "euclidean") for side, d in zip("ab", dims, strict=True))

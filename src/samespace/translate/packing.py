@@ -24,6 +24,7 @@ KINDS: Final[Mapping[str, str]] = {
     "affine": "affine:Affine",
     "low-rank-affine": "affine:LowRankAffine",
     "local-procrustes": "local:LocalProcrustes",
+    "kernel": "kernel:Kernel",
     "residual-mlp": "neural:ResidualMLP",
     "linear": "linear:Linear",
     "frame": "frame:Frame",

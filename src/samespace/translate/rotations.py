@@ -17,7 +17,7 @@ from samespace.translate.linear import Linear
 from samespace.translate.pairs import Pairs
 from samespace.translate.procrustes import Procrustes, polar
 
-__all__ = ["blend", "ridge_rotation"]
+__all__ = ["blend", "ridge_rotation", "turned"]
 
 _PENALTY = 1.0  # in units of the mean eigenvalue; .3 to 10 end alike
 _LOOSE = 0.3
@@ -29,7 +29,11 @@ def ridge_rotation(source: Vectors, target: Vectors, *, weights: np.ndarray | No
 
     Finds a row's own somewhat more often than Procrustes = polar(X'Y) does, up to some hundreds of pairs.
     """
-    pairs = Pairs.of(source, target, weights)
+    return turned(Pairs.of(source, target, weights))
+
+
+def turned(pairs: Pairs) -> Procrustes:
+    """The same of pairs that are in their Frames."""
     matrix, _ = Ridge.on(pairs.moments()).solve(_PENALTY)
     return replace(Procrustes.on(pairs), **_both(polar(matrix, rank=len(pairs) - 1)))
 
