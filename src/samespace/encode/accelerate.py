@@ -143,10 +143,17 @@ class Accelerated:
 
 @dataclass(eq=False)
 class Fast:
-    """The forms of one encoder, made and measured when needed, once."""
+    """The forms of one encoder, made and measured when needed, once.
+
+    Attributes:
+        parent: the encoder.
+        build: makes a form.
+        at_once: the encoder itself costs more than any form, also for one short text.
+    """
 
     parent: Tokenized
     build: Callable[[Form], OpenVinoBert]
+    at_once: bool = False
     _drifts: dict[Form, float] = field(default_factory=dict)
     _graph: tuple[Form, OpenVinoBert] | None = None
     _turn: threading.RLock = field(default_factory=threading.RLock)
@@ -155,7 +162,16 @@ class Fast:
     def pays(self, tokens: int) -> bool:
         """Whether importing and compiling pay for so many, with those that were asked about before."""
         self._seen += tokens
-        return self._seen >= _WORTH
+        return self.at_once or self._seen >= _WORTH
+
+    def known(self) -> bool:
+        """Whether the fastest form within the drift was measured on this machine before."""
+        drifts = remembered("drift.json")
+        for form in get_args(Form):
+            drift = drifts.get(_key(self.parent.space, form))
+            if not isinstance(drift, float) or drift <= DRIFT:
+                return isinstance(drift, float)
+        return False
 
     def form(self) -> Form | None:
         """The fastest one whose vectors are still the parent's; None if none is."""

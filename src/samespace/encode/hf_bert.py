@@ -1,10 +1,12 @@
 """The weights of transformers' BERT and XLM-RoBERTa under the names of q4_bert.py, for the OpenVINO graph.
 
-Knows nothing of graphs. Imports numpy; torch is there already if there is a model. Letters: t tokens, w width.
+Knows nothing of graphs. Imports numpy; safetensors where a file is read. Letters: t tokens, w width.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,10 @@ _PARTS = {
     "oln": "output.LayerNorm",
 }
 _ENDS = {"w": "weight", "b": "bias"}
+_SIZES = (
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
+    "max_position_embeddings", "type_vocab_size", "layer_norm_eps",
+)  # fmt: skip
 _FIRST_POSITION = {"bert": 0, "roberta": 2, "xlm-roberta": 2}
 
 
@@ -39,17 +45,32 @@ class HfBert:
     def of(cls, model: Any) -> "HfBert | None":
         """The tensors of a model, or None if its architecture is another one."""
         config = getattr(model, "config", None)
-        first = _FIRST_POSITION.get(getattr(config, "model_type", ""))
-        tensors = dict(model.state_dict()) if first is not None else {}
-        plain = getattr(config, "hidden_act", "") == "gelu" and "embeddings.word_embeddings.weight" in tensors
-        if not plain or getattr(config, "position_embedding_type", "absolute") != "absolute":
+        if getattr(config, "model_type", "") not in _FIRST_POSITION:
             return None
-        c: Any = config
-        shape = Shape(
-            c.hidden_size, c.num_hidden_layers, c.num_attention_heads, c.intermediate_size, c.vocab_size,
-            c.max_position_embeddings, c.type_vocab_size, c.layer_norm_eps,
-        )  # fmt: skip
-        return cls(shape, tensors, first or 0)
+        return cls._of(config.to_dict(), dict(model.state_dict())) if config else None
+
+    @classmethod
+    def at(cls, folder: Path) -> "HfBert | None":
+        """The tensors of a folder, or None if its architecture is another one. Raises OSError, ValueError."""
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        if config.get("model_type", "") not in _FIRST_POSITION:
+            return None
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            tensors = load_file(folder / "model.safetensors")
+        except (SafetensorError, TypeError, KeyError) as err:  # bfloat16 has no type in numpy
+            raise ValueError(str(err)) from err
+        return cls._of(config, {name.removeprefix(f"{config['model_type']}."): t for name, t in tensors.items()})
+
+    @classmethod
+    def _of(cls, config: dict[str, Any], tensors: dict[str, Any]) -> "HfBert | None":
+        plain = config.get("hidden_act") == "gelu" and "embeddings.word_embeddings.weight" in tensors
+        if not plain or config.get("position_embedding_type", "absolute") != "absolute":
+            return None
+        shape = Shape(*(config[name] for name in _SIZES))
+        return cls(shape, tensors, _FIRST_POSITION[config["model_type"]])
 
     def embed(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
         """What goes into the first layer: (t, w), all texts end to end."""
@@ -73,10 +94,13 @@ class HfBert:
         return self._array(f"encoder.layer.{layer[1:]}.{_PARTS[part]}.{_ENDS[end]}")
 
     def _rows(self, table: str, positions: np.ndarray) -> np.ndarray:
-        import torch
-
-        taken = self.tensors[f"embeddings.{table}.weight"][torch.from_numpy(positions)]
-        return np.asarray(taken.float().numpy())
+        return _plain(self.tensors[f"embeddings.{table}.weight"][positions])
 
     def _array(self, name: str) -> np.ndarray:
-        return np.asarray(self.tensors[name].detach().float().cpu().numpy())
+        return _plain(self.tensors[name])
+
+
+def _plain(tensor: Any) -> np.ndarray:
+    """A tensor of torch or of numpy as float32."""
+    known = tensor if isinstance(tensor, np.ndarray) else tensor.detach().float().cpu().numpy()
+    return np.asarray(known, np.float32)

@@ -9,7 +9,9 @@ A plugin is called as plugin(rest, entry=Entry | None, trust_remote_code=str | N
 Knows nothing of indexes. Imports a model's framework only when that model is loaded.
 """
 
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Final
 
 from samespace import registry
@@ -53,11 +55,20 @@ def load(
     scheme, rest = registry.split(name)
     entry = None if scheme else _entry(name)
     plugin = registry.load("encoders", entry.scheme if entry else scheme)
+
+    def plain() -> Encoder:
+        made: Encoder = plugin(rest if scheme else "", entry=entry, trust_remote_code=trust_remote_code)
+        return made
+
     try:
-        encoder: Encoder = plugin(rest if scheme else "", entry=entry, trust_remote_code=trust_remote_code)
-        encoder = _accelerated(encoder, accelerate)
-        if check:
+        ready = _ready(entry, plain) if entry and accelerate is None else None
+        if ready and (not check or _checked(ready)):
+            return ready
+        encoder = _accelerated(plain(), accelerate)
+        if check and not _checked(encoder):
             _check(encoder)
+        if entry and entry.scheme == "hf":
+            _note(encoder)
     except (RuntimeError, ImportError) as err:
         if any(words in str(err) for words in _BROKEN_PAIR):
             raise _broken_pair(name, str(err)) from err
@@ -81,6 +92,23 @@ def _entry(name: str) -> Entry:
     return entry
 
 
+def _ready(entry: Entry, plain: Callable[[], Encoder]) -> Encoder | None:
+    """The faster form alone, where it is known and the encoder itself takes seconds to import."""
+    if entry.scheme != "hf" or not find_spec("openvino"):
+        return None
+    from samespace.encode.deferred import deferred
+
+    return deferred(entry, plain)
+
+
+def _note(encoder: Encoder) -> None:
+    from samespace.encode.accelerate import Accelerated
+    from samespace.encode.deferred import note
+
+    if isinstance(encoder, Accelerated) and encoder.translator is None:
+        note(encoder)
+
+
 def _accelerated(encoder: Encoder, accelerate: bool | None) -> Encoder:
     if accelerate is False or encoder.modalities != {"text"}:
         return encoder
@@ -89,16 +117,21 @@ def _accelerated(encoder: Encoder, accelerate: bool | None) -> Encoder:
     return accelerated(encoder, make=bool(accelerate))
 
 
+def _checked(encoder: Encoder) -> bool:
+    """Whether the doctor's quick form has passed it: once for each fingerprint and set of libraries."""
+    return _check_key(encoder) in remembered("doctor.json")
+
+
 def _check(encoder: Encoder) -> None:
-    """The doctor's quick form, once for each fingerprint and set of libraries: its verdict holds as long as they do."""
-    known = remembered("doctor.json")
-    key = " ".join([encoder.space.fingerprint, *(f"{name} {_version(name)}" for name in _DECIDE)])
-    if key in known:
-        return
+    """The doctor's quick form; its verdict holds as long as fingerprint and libraries do."""
     from samespace.encode.doctor import quick
 
     quick(encoder)
-    remember("doctor.json", key, True)
+    remember("doctor.json", _check_key(encoder), True)
+
+
+def _check_key(encoder: Encoder) -> str:
+    return " ".join([encoder.space.fingerprint, *(f"{name} {_version(name)}" for name in _DECIDE)])
 
 
 def _version(package: str) -> str:
