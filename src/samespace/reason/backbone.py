@@ -111,21 +111,22 @@ class Backbone:
         made = self.entry(**self._given(batch), use_cache=False)
         return torch.as_tensor(made.last_hidden_state)
 
-    def read(self, batch: Batch, *, flat: bool = False) -> "Walk":
+    def read(self, batch: Batch, *, flat: bool = False, cache: Any = None) -> "Walk":
         """Read a prompt, and stand ready for further steps.
 
         Args:
             batch: the prompts.
             flat: what follows stands at the number of tokens before it, even where pictures count for less (M-RoPE).
+            cache: an empty one of transformers to fill; None = one that grows.
 
         Raises:
             RecipeError: nothing was cached.
         """
         from transformers import DynamicCache
 
-        cache = DynamicCache(config=self.model.config.get_text_config())
+        cache = DynamicCache(config=self.model.config.get_text_config()) if cache is None else cache
         made = self.entry(**self._given(batch), past_key_values=cache, use_cache=True)
-        if cache.get_seq_length() != batch.mask.shape[1]:
+        if int(cache.get_seq_length()) != batch.mask.shape[1]:
             raise _no_cache(self.name)
         position = batch.mask.sum(1, keepdim=True)
         if self._counts_pictures(batch) and not flat:
@@ -158,6 +159,11 @@ class Walk:
     def __init__(self, backbone: Backbone, cache: Any, mask: Tensor, position: Tensor, hidden: Tensor) -> None:
         self.backbone, self.hidden = backbone, hidden
         self._cache, self._mask, self._position = cache, mask, position
+
+    @property
+    def position(self) -> Tensor:
+        """(b, 1), where the next token of each row stands."""
+        return self._position
 
     @property
     def mask(self) -> Tensor:

@@ -40,6 +40,8 @@ def _soft(backbone: Backbone, state: Tensor) -> Tensor:
 
 def _snap(backbone: Backbone, state: Tensor) -> Tensor:
     """The embedding of the likeliest token; its gradient is that of the mixture."""
+    if not torch.is_grad_enabled():
+        return backbone.table[backbone.logits(state).argmax(-1)].float()
     chances = backbone.logits(state).softmax(-1)
     mixed = chances @ backbone.table.float()
     return mixed + (backbone.table.float()[chances.argmax(-1)] - mixed).detach()

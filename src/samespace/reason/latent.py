@@ -72,7 +72,7 @@ class Latent(nn.Module):
         if steps < 0:
             raise ValueError(f"{steps} steps\nUse 0 or more")
         batch = Batch.of(inputs)
-        self._check(batch)
+        self.check(batch)
         if steps == 0:
             return self._plain(backbone, batch)
         thought = self._think(backbone, batch, steps, until)
@@ -80,7 +80,8 @@ class Latent(nn.Module):
             _finite(backbone, thought.embedding, steps)
         return thought
 
-    def _check(self, batch: Batch) -> None:
+    def check(self, batch: Batch) -> None:
+        """See that every row ends with the terminal token. Raises ValueError naming the first that does not."""
         ids = batch.tokens.get("input_ids")
         if self.terminal is None or ids is None:
             return
@@ -109,7 +110,7 @@ class Latent(nn.Module):
         prompt, tail = batch.split(self.tail)
         walk = backbone.read(prompt, flat=self.flat)
         walk.room(steps + self.tail)
-        anchor = self._anchor(prompt, walk.hidden)
+        anchor = self.anchored(prompt, walk.hidden)
         latents, states, used, routing = self._roll(walk, anchor, steps, until)
         ending = walk.step(backbone.embed(tail))
         return Thought(ending[:, -1], latents, states, used, backbone, replay, routing, ending)
@@ -128,8 +129,8 @@ class Latent(nn.Module):
         states, ending = replay.read(latents, used)
         return Thought(ending[:, -1], latents, states, used, replay.backbone, replay, ending=ending)
 
-    def _anchor(self, prompt: Batch, hidden: Tensor) -> Tensor | None:
-        """State (b, w) of the last anchor token of each prompt."""
+    def anchored(self, prompt: Batch, hidden: Tensor) -> Tensor | None:
+        """State (b, w) of the last anchor token of each prompt, None if none is asked for. Raises ValueError: none."""
         if self.anchor is None:
             return None
         found = (prompt.tokens["input_ids"] == self.anchor) & prompt.mask.bool()
