@@ -13,7 +13,7 @@ from samespace.encode.protocol import Encoder
 from samespace.items import Audio, Blob, Image, Item
 from samespace.train.vectors import encoded
 
-__all__ = ["figures"]
+__all__ = ["figures", "milliseconds"]
 
 
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
@@ -28,7 +28,7 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
     value = _nearest(encoded(pictures, items, "document", OUT).data, subjects)
     yield Figure("trunk: same subject, picture → picture, recall@1", value, "share", _same(subjects), ">= 0.94",
                  check(value, ">= 0.94"), len(items), "raw features at 192 px; peer: chance")  # fmt: skip
-    cost = _milliseconds(pictures, items[: 20 if quick else 100])
+    cost = milliseconds(pictures, items[: 20 if quick else 100])
     yield Figure("trunk: a picture end to end at 192 px", cost, "CPU ms", None, "<= 20", check(cost, "<= 20"),
                  min(len(items), 100), "decode, resize, network; one core")  # fmt: skip
     yield from _sounds(data, quick)
@@ -39,7 +39,7 @@ def _sounds(data: Path, quick: bool) -> Iterator[Figure]:
     rows = table(data, "environment_sounds")
     items = [Audio(Blob(data=r["bytes"])) for r in rows]
     folds, classes = np.array([int(r["fold"]) for r in rows]), [str(r["label"]) for r in rows]
-    cost = _milliseconds(sounds, items[: 10 if quick else 40])
+    cost = milliseconds(sounds, items[: 10 if quick else 40])
     yield Figure("trunk: 5 s of sound end to end", cost, "CPU ms", None, "<= 60", check(cost, "<= 60"), 40,
                  "decode, resample, log-mel, network; one core")  # fmt: skip
     features = encoded(sounds, items, "document", OUT).data.astype(np.float64)
@@ -68,7 +68,7 @@ def _same(labels: Sequence[str]) -> float:
     return float(np.mean([(labels.count(label) - 1) / (len(labels) - 1) for label in labels]))
 
 
-def _milliseconds(encoder: Encoder, items: Sequence[Item]) -> float:
+def milliseconds(encoder: Encoder, items: Sequence[Item]) -> float:
     """CPU time an item, the best of three passes."""
     run: Callable[[], object] = lambda: encoder.encode(items)  # noqa: E731
     run()

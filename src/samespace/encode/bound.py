@@ -24,7 +24,7 @@ from samespace.errors import SpaceMismatchError, WeightsError, WeightsNotFoundEr
 from samespace.items import Item, Modality
 from samespace.space import Space, Vectors
 
-__all__ = ["Bound", "Head", "load", "save"]
+__all__ = ["Bound", "Head", "laid", "load", "save"]
 
 _MEND = "Make it: samespace train bind --data ROWS.parquet --out FOLDER"
 
@@ -50,11 +50,7 @@ class Head:
     def __call__(self, vectors: Vectors) -> Vectors:
         """Vectors (n, ds) of the source to (n, dt) of the target. Raises SpaceMismatchError."""
         made = vectors.require(self.source).data.astype(np.float32) @ self.weight.T + self.bias
-        length = min(float(np.linalg.norm(self.mean)), 0.999)
-        middle = self.mean / max(float(np.linalg.norm(self.mean)), 1e-12)
-        made = made - np.outer(made @ middle, middle)
-        made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
-        return self.target.vectors(length * middle + np.sqrt(1 - length**2) * made)
+        return self.target.vectors(laid(made, self.mean))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +73,16 @@ class Bound:
     def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
         """Encode items (n) to (n, dt). Raises what the tower raises."""
         return self.head(self.tower.encode(items, role=role))
+
+
+def laid(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Rows (n, d) laid into the cone of texts with this mean (d): as far from it as texts are, at unit length."""
+    length = min(float(np.linalg.norm(mean)), 0.999)
+    middle = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    across = rows - np.outer(rows @ middle, middle)
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+    made: np.ndarray = length * middle + np.sqrt(1 - length**2) * across
+    return made
 
 
 def save(head: Head, tower: str, folder: Path, facts: dict[str, Any]) -> None:

@@ -24,8 +24,9 @@ from samespace.space import Space, Vectors
 
 if TYPE_CHECKING:
     from samespace.encode.lite0_net import Net
+    from samespace.encode.lite0_numpy import NumpyNet
 
-__all__ = ["FILE", "Lite0", "load", "network", "pixels"]
+__all__ = ["FILE", "Lite0", "load", "network", "pixels", "scaled"]
 
 FILE = WeightsFile(
     "efficientnet-lite0-57934424.pth",
@@ -52,7 +53,7 @@ class Lite0:
 
     space: Space
     recipe: Recipe
-    net: "Net"
+    net: "Net | NumpyNet"
     modalities: frozenset[Modality] = frozenset({"image", "document"})
 
     def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
@@ -76,9 +77,14 @@ class Lite0:
 
 def pixels(blob: Blob, side: int) -> np.ndarray:
     """A picture as the network takes it: (3, side, side) float32, (x - 127)/128. Raises ReadError."""
+    return scaled(picture.decode(blob), side)
+
+
+def scaled(whole: Any, side: int) -> np.ndarray:
+    """As `pixels`, of a decoded picture (PIL.Image, RGB)."""
     from PIL.Image import Resampling
 
-    squashed = picture.decode(blob).resize((side, side), Resampling.BICUBIC)
+    squashed = whole.resize((side, side), Resampling.BICUBIC)
     return (np.asarray(squashed, np.float32).transpose(2, 0, 1) - 127) / 128
 
 

@@ -20,8 +20,9 @@ from samespace.space import Space, Vectors
 
 if TYPE_CHECKING:
     from samespace.encode.lite0_net import Net
+    from samespace.encode.lite0_numpy import NumpyNet
 
-__all__ = ["Lite0Sound", "load", "stretches"]
+__all__ = ["Lite0Sound", "features", "load", "row", "stretches"]
 
 _SIDE = 224
 _STRETCH = 5 * sound.RATE
@@ -35,7 +36,7 @@ class Lite0Sound:
 
     space: Space
     recipe: Recipe
-    net: "Net"
+    net: "Net | NumpyNet"
     modalities: frozenset[Modality] = frozenset({"audio"})
 
     def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
@@ -43,25 +44,28 @@ class Lite0Sound:
         recordings = [self._audio(item, position) for position, item in enumerate(items)]
 
         def forward(batch: list[int]) -> np.ndarray:
-            return np.stack([self._row(sound.listen(recordings[i])) for i in batch])
+            return np.stack([row(self.net, sound.listen(recordings[i])) for i in batch])
 
         keys = [item.digest() for item in items]
         return self.space.vectors(engine.run([1] * len(items), forward, budget=1, dim=self.space.dim, keys=keys))
-
-    def _row(self, samples: np.ndarray) -> np.ndarray:
-        rows = [self.features(sound.log_mel(part, self.recipe.image_size or _SIDE)) for part in stretches(samples)]
-        return np.asarray(np.mean(rows, axis=0))
-
-    def features(self, plane: np.ndarray) -> np.ndarray:
-        """(544) of one picture (3, side, side)."""
-        inner, last = self.net.inner(plane[None], (_INNER, _LAST))
-        across = inner[0].mean(axis=2)  # over time: (112, bands)
-        return np.concatenate([across.mean(axis=1), across.std(axis=1), last[0].mean(axis=(1, 2))])
 
     def _audio(self, item: Item, position: int) -> Audio:
         if isinstance(item, Audio):
             return item
         raise TypeError(f"item {position} is {item.modality}, but {self.space.name} takes audio only")
+
+
+def row(net: "Net | NumpyNet", samples: np.ndarray) -> np.ndarray:
+    """(544) of a recording: the mean over its stretches."""
+    planes = (sound.log_mel(part, _SIDE) for part in stretches(samples))
+    return np.asarray(np.mean([features(net, plane) for plane in planes], axis=0))
+
+
+def features(net: "Net | NumpyNet", plane: np.ndarray) -> np.ndarray:
+    """(544) of one log-mel picture (3, side, side)."""
+    inner, last = net.inner(plane[None], (_INNER, _LAST))
+    across = inner[0].mean(axis=2)  # over time: (112, bands)
+    return np.concatenate([across.mean(axis=1), across.std(axis=1), last[0].mean(axis=(1, 2))])
 
 
 def stretches(samples: np.ndarray) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 16,000 samples a second, 128 bands from 40 to 7,800 Hz, 64 ms windows every 10 ms. What is loud is bright: the natural
 logarithm, minus the clip's maximum, plus 5, by 4, held within ±2; low tones at the bottom.
 
-Knows nothing of networks. Imports numpy; soundfile and Pillow where they are used.
+Knows nothing of networks. Imports numpy; soundfile, PyAV and Pillow where they are used.
 """
 
 import io
@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from samespace.errors import MissingExtraError, ReadError
-from samespace.items import Audio
+from samespace.items import Audio, Blob
 
 __all__ = ["RATE", "listen", "log_mel", "resampled"]
 
@@ -28,17 +28,45 @@ def listen(item: Audio) -> np.ndarray:
         import soundfile
     except ImportError as err:
         raise MissingExtraError("sound", "soundfile", "read") from err
+    stretch = item.locator.seconds
     try:
-        with soundfile.SoundFile(io.BytesIO(item.blob.read())) as stream:
+        with soundfile.SoundFile(item.blob.path or io.BytesIO(item.blob.read())) as stream:
             rate = stream.samplerate
-            start, end = item.locator.seconds or (0.0, stream.frames / rate)
+            start, end = stretch or (0.0, stream.frames / rate)
             stream.seek(min(max(int(start * rate), 0), stream.frames))
             samples = stream.read(max(int((end - start) * rate), 0), dtype="float32", always_2d=True).mean(axis=1)
-    except soundfile.LibsndfileError as err:
-        raise ReadError("decode", f"not a recording that libsndfile opens ({err})", "Convert it to WAV") from err
+    except soundfile.LibsndfileError:  # a film, or a kind that only FFmpeg reads
+        samples, rate = _track(item.blob, stretch), RATE
     if not samples.size:
         raise ReadError("empty", "the recording has no samples there", "Give a stretch inside it")
     return resampled(np.nan_to_num(samples), rate)
+
+
+def _track(blob: Blob, stretch: tuple[float, float] | None) -> np.ndarray:
+    """The first track of sound of whatever FFmpeg reads, or a stretch of it, at 16,000 a second. Raises ReadError."""
+    try:
+        import av
+    except ImportError as err:
+        raise MissingExtraError("sound", "av", "read") from err
+    start, end = stretch or (0.0, np.inf)
+    held = [np.zeros(0, np.float32)]
+    try:
+        with av.open(blob.path or io.BytesIO(blob.read()), "r", metadata_errors="replace") as container:
+            if not container.streams.audio:
+                raise ReadError("empty", "there is no track of sound in it", "Give a recording")
+            container.seek(int(start * av.time_base))
+            resampler = av.AudioResampler(format="fltp", rate=RATE)
+            for frame in container.decode(audio=0):
+                at = frame.time or 0.0
+                if at >= end:
+                    break
+                for part in resampler.resample(frame):
+                    samples = part.to_ndarray().mean(axis=0, dtype=np.float32)
+                    lead, tail = max(start - at, 0.0), max(at + samples.size / RATE - end, 0.0)
+                    held.append(samples[int(lead * RATE) : samples.size - int(tail * RATE)])
+    except av.error.FFmpegError as err:
+        raise ReadError("decode", f"not a recording that FFmpeg opens ({err.strerror})", "Convert it to WAV") from err
+    return np.concatenate(held)
 
 
 def resampled(samples: np.ndarray, rate: int, to: int = RATE) -> np.ndarray:

@@ -21,7 +21,10 @@ from samespace.errors import PlanError, UnknownNameError, did_you_mean
 
 __all__ = ["PLANS", "config", "described", "module", "settings"]
 
-PLANS = {"bind": "Bind pictures or sounds to the space of a frozen text model."}
+PLANS = {
+    "bind": "Bind pictures or sounds to the space of a frozen text model.",
+    "starter": "Make the weights that ship: pictures and sounds beside the default text model.",
+}
 
 
 def module(name: str) -> Any:

@@ -1,0 +1,157 @@
+"""The starter: the weights that ship, on books, shop visits, emoji and folds that were kept apart, beside controls.
+
+Beside each figure of a picture by text stand chance, ConSE alone (no training at all) and a head trained on captions
+dealt out anew. What is left out in turn (27 classes of groceries, a fold, a speaker) is measured on heads fitted by the
+same lines without it. The text side is the text model's query, in its one plain wording.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.figure import Figure, check
+from benchmarks.train_data import OUT
+from benchmarks.train_starter_measure import by_name, nearest, pictures
+from benchmarks.train_trunk import milliseconds
+from samespace.encode import starter, starter_file
+from samespace.encode.bound import laid
+from samespace.encode.starter_file import SHIPPED, Senses
+from samespace.items import Audio, Image, Item, Text
+from samespace.train.material import Material
+from samespace.train.plans.starter import Config
+from samespace.train.plans.starter import pictures as fit_pictures
+from samespace.train.plans.starter import sounds as fit_sounds
+from samespace.train.starter_fit import Folded
+from samespace.train.starter_rows import Row
+from samespace.train.vectors import encoded
+
+__all__ = ["figures"]
+
+BARS = {
+    "photos R@1": 0.09, "photos R@10": 0.38, "figures R@10": 0.20, "pool R@10": 0.28, "grocery 81": 0.62,
+    "subjects 15": 0.66, "emoji en R@1": 0.35, "emoji en R@10": 0.68, "emoji zh R@1": 0.22, "emoji zh R@10": 0.58,
+    "emoji de R@1": 0.22, "emoji de R@10": 0.58, "emoji fr R@1": 0.22, "emoji fr R@10": 0.58,
+}  # fmt: skip
+_MEASURED = ("openstax_figures", "grocery_photos", "emoji_names", "subject_photos")
+_APART = 3  # every third class of groceries is left out in turn
+
+
+def figures(data: Path, quick: bool) -> Iterator[Figure]:
+    """Every row of the table; a short form leaves the heads out that are fitted anew."""
+    import torch
+
+    torch.set_num_threads(1)
+    model = starter.load()
+    assert isinstance(model, starter.Starter)
+    facts = starter_file.facts(SHIPPED)
+    made = Material(data, model.text, OUT, int(facts["side"]), int(facts["config"]["parts"]), facts["config"]["seed"])
+    config = Config(data, OUT, **facts["config"])
+    yield from _pictures(made, model, config, quick)
+    if not quick:
+        yield from _left_out(made, model, config)
+        yield from _heard(made, model, config)
+    yield from _raw(made, quick)
+    yield from _costs(made, model, quick)
+
+
+def _pictures(made: Material, model: starter.Starter, config: Config, quick: bool) -> Iterator[Figure]:
+    """Shipped weights as anybody loads them: pictures and questions through the encoder."""
+    rows = {name: made.rows[name] for name in _MEASURED}
+    shipped = {n: encoded(model, [Image(r.blob) for r in some], "document", OUT).data for n, some in rows.items()}
+    say = lambda texts: model.encode([Text(t) for t in texts], role="query").data  # noqa: E731
+    value = pictures(rows, shipped, say)
+    named = pictures(rows, {n: _conse(model.senses, made.seen(n)) for n in rows}, say)
+    dealt: Mapping[str, tuple[float, float]] = {}
+    if not quick:
+        mean = model.senses.mean
+        head = fit_pictures(made, config, mean, deal=1)
+        dealt = pictures(rows, {n: laid(head(made.seen(n)), mean) for n in rows}, say)
+    for name, (found, chance) in value.items():
+        bar = f">= {BARS[name]}" if name in BARS else None
+        notes = f"peer: ConSE, nothing trained; chance {chance:.3f}"
+        notes += f"; captions dealt out anew {dealt[name][0]:.3f}" if dealt else ""
+        yield Figure(f"starter: {name}", found, "share", named[name][0], bar, check(found, bar) if bar else None,
+                     round(1 / value[name.replace("R@10", "R@1")][1]), notes)  # fmt: skip
+    if dealt:
+        worst = max(share - chance for share, chance in dealt.values())
+        yield Figure("starter: captions dealt out anew, furthest above chance", worst, "share", None, "<= 0.05",
+                     worst <= 0.05, len(dealt), "the worst of all measures of pictures by text")  # fmt: skip
+
+
+def _conse(senses: Senses, features: np.ndarray) -> np.ndarray:
+    held = senses.tensors
+    logits = features @ held["net.classifier.weight"].T + held["net.classifier.bias"]
+    facts = senses.facts
+    return laid(starter_file.conse(logits, held["names"], int(facts["top"]), float(facts["sharp"])), senses.mean)
+
+
+def _left_out(made: Material, model: starter.Starter, config: Config) -> Iterator[Figure]:
+    """27 classes of groceries that a head never saw, all their pictures, among their 27 names."""
+    shop = made.rows["grocery_photos"]
+    apart = set(sorted({r.label for r in shop})[::_APART])
+    senses, mean = model.senses, model.senses.mean
+    head = fit_pictures(made, config, mean, keep=lambda name, row: row.label not in apart)
+    at = np.array([i for i, r in enumerate(shop) if r.label in apart])
+    features, rows = made.seen("grocery_photos")[at], [shop[i] for i in at]
+    found = by_name(rows, _laid(senses, head, features), made.say)
+    peer = by_name(rows, _conse(senses, features), made.say)
+    yield Figure("starter: 27 grocery classes never trained", found, "share", peer, ">= 0.57", check(found, ">= 0.57"),
+                 len(at), "27-way by plain name; peer: ConSE; chance .037")  # fmt: skip
+
+
+def _laid(senses: Senses, head: Folded, features: np.ndarray) -> np.ndarray:
+    """Pictures by another head, as the shipped ones go: the same sum, the same cone."""
+    held = dict(senses.tensors) | {"picture.weight": head.weight, "picture.bias": head.bias}
+    other = Senses(senses.path)
+    vars(other)["tensors"] = held
+    return other.seen(features)
+
+
+def _heard(made: Material, model: starter.Starter, config: Config) -> Iterator[Figure]:
+    """A fold of ESC-10, a speaker of the digits left out in turn; the digits' heads do not ship (CC BY-SA)."""
+    mean = model.senses.mean
+    for name, what, bar, sets in (
+        ("environment_sounds", "ESC-10, fold never heard", ">= 0.9", ("environment_sounds", "instrument_samples")),
+        ("spoken_digits", "spoken digits, speaker never heard", ">= 0.7", ("spoken_digits",)),
+    ):
+        rows, plain, right, dealt = made.rows[name], made.heard(name), list[float](), list[float]()
+        folds = sorted({row.fold for row in rows})
+        for fold in folds:
+            at = np.array([i for i, row in enumerate(rows) if row.fold == fold])
+            for shuffled, kept in ((None, right), (1, dealt)):
+                head = fit_sounds(made, config, mean, sets, keep=_not(fold), deal=shuffled)
+                kept.append(by_name([rows[i] for i in at], laid(head(_unit(plain[at])), mean), made.say))
+        found = float(np.mean(right))
+        notes = f"by plain name; folds {', '.join(f'{r:.2f}' for r in right)}; peer: chance; "
+        yield Figure(f"starter: {what}", found, "share", 0.1, bar, check(found, bar), len(rows),
+                     notes + f"captions dealt out anew {np.mean(dealt):.3f}")  # fmt: skip
+
+
+def _raw(made: Material, quick: bool) -> Iterator[Figure]:
+    rows = made.rows["subject_photos"]
+    raw = starter.load("raw")
+    value = nearest(encoded(raw, [Image(r.blob) for r in rows], "document", OUT).data, [r.label for r in rows])
+    yield Figure("starter: same subject, picture → picture, recall@1", value, "share", 0.03, ">= 0.94",
+                 check(value, ">= 0.94"), len(rows), "starter:raw; peer: chance")  # fmt: skip
+
+
+def _costs(made: Material, model: starter.Starter, quick: bool) -> Iterator[Figure]:
+    count = 20 if quick else 100
+    seen: list[Item] = [Image(r.blob) for r in made.rows["subject_photos"][:count]]
+    heard: list[Item] = [Audio(r.blob) for r in made.rows["environment_sounds"][: count // 2]]
+    for what, items, bar in (("a picture at 192 px", seen, "<= 20"), ("5 s of sound", heard, "<= 60")):
+        cost = milliseconds(model, items)
+        yield Figure(f"starter: {what}, end to end", cost, "CPU ms", None, bar, check(cost, bar), len(items),
+                     "decode, resize, network, head; one core")  # fmt: skip
+    size = SHIPPED.stat().st_size / 1e6
+    yield Figure("starter: its file", size, "MB", None, "<= 16", check(size, "<= 16"), 1, "float16")
+
+
+def _not(fold: str) -> Callable[[Row], bool]:
+    return lambda row: row.fold != fold
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    made: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return made

@@ -1,0 +1,84 @@
+"""The measures of the starter: which picture a text finds, and which name a picture or a recording gets.
+
+Everything is measured on vectors alone, so that the shipped weights, ConSE and a control that was trained on shuffled
+captions go through the same lines. A tie counts against the right answer. Letters: n queries, m candidates, d width.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from samespace.train.starter_rows import Row
+
+__all__ = ["Say", "by_name", "named", "nearest", "pictures", "recall"]
+
+Say = Callable[[Sequence[str]], np.ndarray]
+"""Texts (n) → their vectors as questions (n, d), at unit length."""
+
+_POOL = 600
+_SEED = 0  # of the mixed pool
+
+
+def recall(texts: np.ndarray, found: np.ndarray, k: int) -> float:
+    """Share of texts (n, d) whose own item, the one in the same row of `found` (n, d), is among the first k."""
+    scores = texts @ found.T
+    own = np.diag(scores)
+    rank = (scores >= own[:, None]).sum(axis=1) - 1
+    return float((rank < k).mean())
+
+
+def named(items: np.ndarray, names: np.ndarray, right: np.ndarray) -> float:
+    """Share of items (n, d) whose best name of (m, d) is the right one, `right` (n) into the names."""
+    scores = items @ names.T
+    best = scores.argmax(axis=1)
+    sole = (scores >= scores.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    return float(((best == right) & sole).mean())
+
+
+def nearest(items: np.ndarray, labels: Sequence[str]) -> float:
+    """Share of items whose nearest other item has their label."""
+    scores = items @ items.T
+    np.fill_diagonal(scores, -np.inf)
+    return float(np.mean([labels[j] == label for j, label in zip(scores.argmax(axis=1), labels, strict=True)]))
+
+
+def by_name(rows: Sequence[Row], items: np.ndarray, say: Say, labels: Sequence[str] | None = None) -> float:
+    """Items by the plain name of their label, against the names of all labels there."""
+    keys = list(labels or [row.label for row in rows])
+    first = {key: row.captions[0] for key, row in zip(keys, rows, strict=True)}
+    order = sorted(first)
+    right = np.array([order.index(key) for key in keys])
+    return named(items, say([first[key] for key in order]), right)
+
+
+def pictures(
+    rows: Mapping[str, Sequence[Row]], made: Mapping[str, np.ndarray], say: Say
+) -> dict[str, tuple[float, float]]:
+    """All measures of pictures by text: each in a share, and what chance gives.
+
+    Args:
+        rows: set → its rows.
+        made: set → vectors of its pictures, row by row, at unit length.
+        say: the text side.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    book, signs = rows["openstax_figures"], rows["emoji_names"]
+    apart = np.array([i for i, r in enumerate(book) if r.apart])
+    pools = {
+        "photos": [i for i in apart if book[i].kind == "photo"],
+        "figures": [i for i in apart if book[i].kind != "photo"],
+        "pool": sorted(np.random.default_rng(_SEED).choice(apart, min(_POOL, len(apart)), replace=False).tolist()),
+    }
+    asked = {name: ("openstax_figures", at, [book[i].captions[0] for i in at]) for name, at in pools.items()}
+    for code in ("en", "zh", "de", "fr"):
+        at = [i for i, r in enumerate(signs) if r.apart and code in (r.names or {})]
+        asked[f"emoji {code}"] = ("emoji_names", at, [(signs[i].names or {})[code] for i in at])
+    for name, (where, at, texts) in asked.items():
+        said = say(texts)
+        for k in (1, 10):
+            found[f"{name} R@{k}"] = recall(said, made[where][at], k), k / len(at)
+    shop, things = rows["grocery_photos"], rows["subject_photos"]
+    other = [i for i, r in enumerate(shop) if r.apart]
+    found["grocery 81"] = by_name([shop[i] for i in other], made["grocery_photos"][other], say), 1 / 81
+    found["subjects 15"] = by_name(things, made["subject_photos"], say, [r.fold for r in things]), 1 / 15
+    return found

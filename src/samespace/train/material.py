@@ -1,0 +1,131 @@
+"""The starter's material: features of every picture and recording, vectors of everything said of them; made once.
+
+Kept in a folder, so that heads are fitted in seconds, again and again: for the weights that ship, for classes left out
+in turn, for the control with captions dealt out anew.
+
+Imports numpy; models where something is computed. Letters: n items, ds dt source and target width, t captions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from samespace.encode import lite0
+from samespace.encode.lite0_net import Net
+from samespace.encode.protocol import Encoder
+from samespace.items import Text
+from samespace.train import starter_rows, views
+from samespace.train.starter_fit import Said
+from samespace.train.starter_rows import Row
+from samespace.train.vectors import encoded
+
+__all__ = ["PICTURES", "SHARES", "SOUNDS", "Material", "balanced"]
+
+SHARES: Mapping[str, float] = {
+    "openstax_figures": 0.5, "grocery_photos": 0.2, "emoji_names": 0.2, "cooking_photos": 0.02, "storybook_pages": 0.08,
+}  # fmt: skip
+"""Sets of pictures that are trained on, and how often a picture of each is drawn."""
+PICTURES = (*SHARES, "subject_photos")
+SOUNDS = ("environment_sounds", "instrument_samples", "spoken_digits")
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Everything that is trained on or measured by.
+
+    Attributes:
+        data: the folder of the sets.
+        text: the model whose space all is bound to.
+        folder: where what is computed is kept.
+        side: of a picture, in pixels.
+        parts: views of a picture or recording beside the whole.
+        seed: of the views.
+    """
+
+    data: Path
+    text: Encoder
+    folder: Path
+    side: int = 192
+    parts: int = 1
+    seed: int = 0
+
+    @cached_property
+    def net(self) -> Net:
+        """The trunk, frozen."""
+        return lite0.network()
+
+    @cached_property
+    def rows(self) -> Mapping[str, list[Row]]:
+        """Set → its rows."""
+        return {name: starter_rows.load(self.data, name) for name in (*PICTURES, *SOUNDS)}
+
+    @cached_property
+    def names(self) -> np.ndarray:
+        """(c, dt): what ImageNet's classes are called, as plainly and as captions call them."""
+        plain = starter_rows.imagenet()
+        return np.asarray(self.say(plain) + self.say([_photo(name) for name in plain])) / 2
+
+    def seen(self, name: str, view: int = 0) -> np.ndarray:
+        """(n, 1280) features of a set's pictures."""
+        return views.seen(self.net, self.rows[name], view, self.side, self.folder, self.seed)
+
+    def heard(self, name: str, view: int = 0) -> np.ndarray:
+        """(n, 544) features of a set's recordings."""
+        return views.heard(self.net, self.rows[name], view, self.folder, self.seed)
+
+    @cached_property
+    def spoken(self) -> dict[str, np.ndarray]:
+        """Text → its vector (dt) as a question: all captions and names there are."""
+        told = {c for rows in self.rows.values() for row in rows for c in (*row.captions, *(row.names or {}).values())}
+        plain = starter_rows.imagenet()
+        return self._encoded(sorted(told | set(plain) | {_photo(name) for name in plain}))
+
+    def say(self, texts: Sequence[str]) -> np.ndarray:
+        """(t, dt) vectors of texts as questions."""
+        missing = sorted(set(texts) - self.spoken.keys())
+        self.spoken.update(self._encoded(missing))
+        return np.stack([self.spoken[text] for text in texts])
+
+    def _encoded(self, texts: list[str]) -> dict[str, np.ndarray]:
+        rows = encoded(self.text, [Text(t) for t in texts], "query", self.folder).data
+        return dict(zip(texts, rows, strict=True))
+
+    def said(self, rows: Sequence[Row], weights: np.ndarray, mean: np.ndarray, deal: int | None = None) -> Said:
+        """What is said of rows.
+
+        Args:
+            rows: (n) items.
+            mean: (dt) what is taken off every caption.
+            weights: (n) how often each is drawn.
+            deal: a seed to deal captions and labels out anew: the control.
+        """
+        order = np.arange(len(rows)) if deal is None else np.random.default_rng(deal).permutation(len(rows))
+        told = [rows[i] for i in order]
+        texts = sorted({c for row in told for c in row.captions})
+        at = {text: i for i, text in enumerate(texts)}
+        captions = self.say(texts) - mean
+        labels = np.unique([row.label for row in told], return_inverse=True)[1]
+        of = [np.array([at[c] for c in row.captions]) for row in told]
+        return Said(captions / np.linalg.norm(captions, axis=1, keepdims=True), of, labels, weights)
+
+    def middle(self, rows: Sequence[Row]) -> np.ndarray:
+        """(dt) the mean of all that is said of rows: the middle of the cone of texts."""
+        made: np.ndarray = self.say(sorted({c for row in rows for c in row.captions})).mean(axis=0)
+        return made
+
+
+def _photo(name: str) -> str:
+    return f"a photo of a {name}"
+
+
+def balanced(rows: Mapping[str, Sequence[Row]], shares: Mapping[str, float]) -> np.ndarray:
+    """How often each row is drawn, set by set: a set by its share, a label in it as often as any other by a root."""
+    made = []
+    for name, some in rows.items():
+        _, label, counts = np.unique([row.label for row in some], return_inverse=True, return_counts=True)
+        own = 1 / np.sqrt(counts[label])
+        made.append(shares[name] * own / own.sum())
+    return np.concatenate(made)

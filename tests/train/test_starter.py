@@ -1,0 +1,294 @@
+"""The plan `starter`: what it keeps apart, its closed form, its contrastive head, replay, and all of it on toy sets."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+import torch
+from PIL import Image as Pillow
+
+from samespace.encode import lite0, starter, starter_file
+from samespace.encode.lite0_net import Net
+from samespace.items import Audio, Blob, Image, Text
+from samespace.space import similarity
+from samespace.train import material, plan, starter_fit, starter_rows, views
+from samespace.train.plans import starter as recipe
+from samespace.train.starter_fit import Said, Whitening
+
+torch.set_num_threads(1)
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def toy(n: int = 240, k: int = 24, d: int = 16, seed: int = 0):
+    """Features that tell, linearly and with noise, what is said of them; three captions each."""
+    rng = np.random.default_rng(seed)
+    features, truth = rng.normal(size=(n, k)).astype(np.float32), rng.normal(size=(k, d))
+    captions = unit((features @ truth)[:, None] + rng.normal(size=(n, 3, d))).reshape(-1, d).astype(np.float32)
+    of = [np.arange(3 * i, 3 * i + 3) for i in range(n)]
+    return features, Said(captions, of, np.arange(n), np.ones(n))
+
+
+def recall(weight, bias, features, said: Said) -> float:
+    scores = said.captions[[at[0] for at in said.of]] @ unit(features @ weight.T + bias).T
+    return float((scores.argmax(axis=1) == np.arange(len(scores))).mean())
+
+
+def test_the_closed_form_is_where_nothing_is_better() -> None:
+    features, said = toy()
+    said = Said(said.captions, said.of, said.labels, np.linspace(1, 3, len(features)))
+    other = features + 0.1
+    got = starter_fit.ridge([features, other], said, 0.3)
+
+    def cost(weight) -> float:
+        share = said.weights / said.weights.sum()
+        errors = [((view @ weight.T - said.means()) ** 2).sum(axis=1) @ share for view in (features, other)]
+        return sum(errors) / 2 + 0.3 * (weight**2).sum()
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        away = got + rng.normal(size=got.shape) * 0.01
+        assert cost(away) > cost(got)
+    nudged = [cost(got + step * np.eye(*got.shape, 3)) for step in (-1e-3, 1e-3)]
+    assert nudged[0] == pytest.approx(nudged[1], rel=1e-4), "its slope is 0"
+
+
+def test_whitened_features_have_unit_variance_under_the_weights() -> None:
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(300, 8)) @ rng.normal(size=(8, 8)) + 3).astype(np.float32)
+    weights = rng.uniform(0.1, 2, 300)
+    x = Whitening.fit(features, weights, 5)(features).astype(np.float64)
+    share = weights / weights.sum()
+    assert x.shape == (300, 5)
+    assert np.allclose(share @ x, 0, atol=1e-4)
+    assert np.allclose((x * share[:, None]).T @ x, np.eye(5), atol=1e-3)
+
+
+def test_the_contrastive_head_learns_and_the_seed_decides() -> None:
+    features, said = toy()
+    settings = {"epochs": 30, "batch": 64, "dropout": 0.0}
+    weight, bias = starter_fit.contrastive([features], said, np.zeros((16, 24), np.float32), **settings)
+    again = starter_fit.contrastive([features], said, np.zeros((16, 24), np.float32), **settings)
+    other = starter_fit.contrastive([features], said, np.zeros((16, 24), np.float32), seed=1, **settings)
+    assert recall(weight, bias, features, said) > 0.5
+    assert np.array_equal(weight, again[0])
+    assert not np.array_equal(weight, other[0])
+
+
+def test_captions_dealt_out_anew_teach_nothing() -> None:
+    features, said = toy()
+    rng = np.random.default_rng(3)
+    dealt = Said(said.captions, [said.of[i] for i in rng.permutation(len(said.of))], said.labels, said.weights)
+    weight, bias = starter_fit.contrastive([features], dealt, np.zeros((16, 24), np.float32), epochs=10, batch=64)
+    assert recall(weight, bias, features, said) < 0.05
+
+
+def test_items_of_one_label_do_not_deny_each_other() -> None:
+    """-log of the share of all right ones, both ways, by hand."""
+    rng = np.random.default_rng(0)
+    scores, labels = rng.normal(size=(5, 5)), np.array([0, 0, 1, 2, 2])
+    same = labels[:, None] == labels[None, :]
+    wanted = 0.0
+    for grid in (scores, scores.T):
+        for i in range(5):
+            shares = np.exp(grid[i]) / np.exp(grid[i]).sum()
+            wanted -= np.log(shares[same[i]].sum()) / 10
+    got = starter_fit._both(torch.from_numpy(scores), torch.from_numpy(same))
+    assert float(got) == pytest.approx(wanted)
+
+
+def test_replayed_features_are_called_their_own_class() -> None:
+    rng = np.random.default_rng(0)
+    classifier = rng.normal(size=(40, 200)).astype(np.float32)
+    features = np.maximum(rng.normal(size=(100, 200)), 0).astype(np.float32)
+    made = starter_fit.replayed(features, classifier)
+    assert made.min() >= 0
+    assert ((made @ classifier.T).argmax(axis=1) == np.arange(40)).mean() > 0.9
+
+
+def test_replay_keeps_what_the_rows_never_show() -> None:
+    features, said = toy()
+    rng = np.random.default_rng(1)
+    classes, names = (
+        rng.normal(size=(20, 24)).astype(np.float32) * 3,
+        unit(rng.normal(size=(20, 16))).astype(np.float32),
+    )
+    right = []
+    for replay in (None, (classes, names)):
+        weight, bias = starter_fit.contrastive(
+            [features], said, np.zeros((16, 24), np.float32), replay=replay, epochs=30, batch=64, replay_weight=1.0
+        )
+        right.append(float(((unit(classes @ weight.T + bias) @ names.T).argmax(axis=1) == np.arange(20)).mean()))
+    assert right[0] < 0.25 < 0.5 < right[1]
+
+
+def test_heads_are_summed_at_their_shares_into_one() -> None:
+    features, _ = toy()
+    rng = np.random.default_rng(0)
+    whitening = Whitening.fit(features * 2 + 1, np.ones(len(features)), 10)
+    heads = [
+        (rng.normal(size=(16, 10)) * size, rng.normal(size=16) * size, share) for size, share in ((1, 1), (9, 0.5))
+    ]
+    x = whitening(features * 2 + 1)
+    rows = [x @ w.T + b for w, b, _ in heads]
+    wanted = unit(sum(s * r / np.linalg.norm(r, axis=1).mean() for r, (_, _, s) in zip(rows, heads, strict=True)))
+    assert np.allclose(starter_fit.summed(whitening, features * 2 + 1, heads)(features * 2 + 1), wanted, atol=1e-4)
+
+
+def test_sets_and_labels_are_drawn_by_their_shares() -> None:
+    def row(label):
+        return starter_rows.Row(Blob(data=b"x"), ("a",), label, "photo", False)
+
+    rows = {"emoji_names": [row("a")] * 4 + [row("b")], "grocery_photos": [row("c")]}
+    got = material.balanced(rows, {"emoji_names": 3.0, "grocery_photos": 1.0})
+    assert got[:5].sum() == pytest.approx(3)
+    assert got[5] == pytest.approx(1)
+    assert got[0] == pytest.approx(got[4] / 2), "four of a label: each by the root of their number"
+
+
+# the sets
+
+
+def picture(rng, colour, size=(60, 40)) -> bytes:
+    pixels = np.clip(np.array(colour) + rng.normal(0, 12, (*size[::-1], 3)), 0, 255).astype(np.uint8)
+    stream = io.BytesIO()
+    Pillow.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def tone(rng, hertz) -> bytes:
+    stream = io.BytesIO()
+    samples = np.sin(2 * np.pi * hertz * np.arange(16_000) / 16_000) / 2 + rng.normal(0, 0.01, 16_000)
+    soundfile.write(stream, samples.astype(np.float32), 16_000, format="FLAC")
+    return stream.getvalue()
+
+
+SETTINGS = {
+    "text": "hashing:64",
+    "side": "96",
+    "batch": "16",
+    "epochs": "60",
+    "width": "24",
+    "ridge": "0.05",
+    "conse": "0",
+}
+COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "white": (250, 250, 250)}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A few rows of every set, in its own columns."""
+    folder, rng = tmp_path_factory.mktemp("sets"), np.random.default_rng(0)
+    names = list(COLOURS)
+    each = [(i, names[i % 4], picture(rng, COLOURS[names[i % 4]])) for i in range(16)]
+    books = ["world-history", "astronomy"]
+    sets = {
+        "openstax_figures": [
+            {"bytes": b, "alt": f"a  {c}\nwall {i}", "caption": "", "label": books[i % 8 == 7], "kind": "photo"}
+            for i, c, b in each
+        ],
+        "grocery_photos": [
+            {"bytes": b, "text": c, "coarse": "paint", "description": f"{c} paint", "label": c,
+             "split": "val" if i > 11 else "train"} for i, c, b in each
+        ],
+        "emoji_names": [
+            {"image": b, "text": f"{c} square", "names": json.dumps({"en": f"{c} square", "xx": "y"}), "keywords": [c]}
+            for i, c, b in each[:10]
+        ],
+        "cooking_photos": [{"bytes": b, "title": c, "text": c, "label": "dish"} for i, c, b in each[:6]],
+        "storybook_pages": [{"bytes": b, "text": c * (i > 0), "story": f"{i:04}"} for i, c, b in each[:6]],
+        "subject_photos": [{"bytes": b, "cls": c, "label": f"{c}1"} for i, c, b in each[:8]],
+        "environment_sounds": [
+            {"bytes": tone(rng, 300 * (1 + i % 3)), "label": f"tone {i % 3}", "title": "x", "fold": f"{1 + i % 2}"}
+            for i in range(8)
+        ],
+        "instrument_samples": [{"bytes": tone(rng, 900), "text": "drum", "label": "Drums"} for i in range(2)],
+        "spoken_digits": [{"bytes": tone(rng, 500), "text": "one", "label": "1", "speaker": "ann"} for i in range(2)],
+    }  # fmt: skip
+    for name, rows in sets.items():
+        (folder / name).mkdir()
+        pq.write_table(pa.Table.from_pylist(rows), folder / name / "manifest.parquet")
+    return folder
+
+
+def test_what_is_kept_apart_is_whole(data) -> None:
+    book = starter_rows.load(data, "openstax_figures")
+    assert {r.fold for r in book if r.apart} == {"astronomy"}
+    assert {r.fold for r in book if not r.apart} == {"world-history"}
+    assert book[0].captions == ("a red wall 0",), "one line, nothing empty"
+    assert [r.apart for r in starter_rows.load(data, "grocery_photos")] == [False] * 12 + [True] * 4
+    assert [r.apart for r in starter_rows.load(data, "emoji_names")] == [i % 5 == 0 for i in range(10)]
+    assert len(starter_rows.load(data, "storybook_pages")) == 5, "of one page nothing is said"
+    assert all(r.apart for name in ("subject_photos", "spoken_digits") for r in starter_rows.load(data, name))
+    assert starter_rows.load(data, "emoji_names")[1].names == {"en": "green square"}
+
+
+def test_every_class_of_imagenet_has_its_name() -> None:
+    names = starter_rows.imagenet()
+    assert len(names) == 1000
+    assert (names[0], names[954]) == ("tench", "banana")
+
+
+@pytest.fixture(scope="module")
+def net() -> Net:
+    """A network of random weights that are large enough for colours to reach the end."""
+    torch.manual_seed(0)
+    net = Net()
+    with torch.no_grad():
+        for rows in net.state_dict().values():
+            wide = rows[0].numel() if rows.ndim > 1 else 1
+            rows.copy_(torch.randn(rows.shape) * (2 / wide) ** 0.5 if rows.ndim > 1 else torch.rand(rows.shape) * 0.1)
+    return net.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def out(data, net, tmp_path_factory) -> Path:
+    """The plan, run from its flags."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(lite0, "network", lambda path=None: net)
+    made = recipe.run(plan.config("starter", {**SETTINGS, "data": str(data), "out": str(tmp_path_factory.mktemp("o"))}))
+    patch.undo()
+    return made
+
+
+def test_the_plan_makes_a_file_that_tells_colours_by_their_names(out, data) -> None:
+    made = starter.load(str(out / "starter.safetensors"))
+    rows = [r for r in starter_rows.load(data, "grocery_photos") if r.apart]
+    names = made.encode([Text(c) for c in COLOURS], role="query")
+    scores = similarity(made.encode([Image(r.blob) for r in rows]), names)
+    assert [list(COLOURS)[i] for i in scores.argmax(axis=1)] == [r.captions[0] for r in rows]
+    sounds = starter_rows.load(data, "environment_sounds")
+    asked = made.encode([Text(f"tone {i}") for i in range(3)], role="query")
+    found = similarity(made.encode([Audio(r.blob) for r in sounds]), asked).argmax(axis=1)
+    assert (found == [i % 3 for i in range(8)]).all()
+    facts = starter_file.facts(out / "starter.safetensors")
+    assert facts["config"]["seed"] == 0
+    assert facts["text"] == "hashing:64"
+    assert "data" not in facts["config"], "no path of the machine it was made on"
+
+
+def test_features_are_computed_once(out, data, net, monkeypatch) -> None:
+    monkeypatch.setattr(lite0, "network", lambda path=None: net)
+    monkeypatch.setattr(Net, "features", lambda self, pixels: pytest.fail("computed again"))
+    monkeypatch.setattr(Net, "inner", lambda self, pixels, stops: pytest.fail("computed again"))
+    before = (out / "starter.safetensors").read_bytes()
+    recipe.run(plan.config("starter", {**SETTINGS, "data": str(data), "out": str(out)}))
+    assert (out / "starter.safetensors").read_bytes() == before, "the seed decides every byte"
+
+
+def test_a_view_is_a_part_and_the_seed_decides_which(data, net, tmp_path) -> None:
+    rows = starter_rows.load(data, "grocery_photos")[:3]
+    whole, part, again = (views.seen(net, rows, v, 96, tmp_path / str(i)) for i, v in enumerate((0, 1, 1)))
+    assert np.array_equal(part, again)
+    assert not np.allclose(whole, part)
+    other = views.seen(net, rows, 1, 96, tmp_path / "other", seed=1)
+    assert not np.allclose(part, other)
+    heard = starter_rows.load(data, "environment_sounds")[:2]
+    assert views.heard(net, heard, 1, tmp_path / "h").shape == (2, 544)
