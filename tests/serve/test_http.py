@@ -3,11 +3,14 @@
 import json
 import logging
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from serving import EVIL, PORT, TOKEN, TURNED, Desk
+from starlette.testclient import TestClient
 
 import samespace.serve
 from samespace import Space
@@ -16,8 +19,11 @@ from samespace.errors import SpaceMismatchError
 from samespace.index.flat import FlatIndex
 from samespace.read.pool import ReaderPool
 from samespace.read.protocol import Options
+from samespace.serve.cli import main
 from samespace.serve.http import create_app
 from samespace.serve.routes import BusyError, Gate
+from samespace.serve.security import allowed_hosts
+from samespace.serve.session import searched
 
 PAGE = Path(samespace.serve.__file__).parent / "page"
 
@@ -341,3 +347,26 @@ def test_query_files_go_with_the_server(encoder: hashing.Hashing, tmp_path: Path
             folder = app.state.desk.files.folder
             assert len(list(folder.iterdir())) == 1
         assert not folder.exists()
+
+
+def test_a_page_asks_by_the_model_that_an_index_moves_to(tmp_path):
+    notes, place = tmp_path / "notes", str(tmp_path / "i")
+    notes.mkdir()
+    towns = ("harbour", "lantern", "copper", "window", "garden", "bridge", "engine", "paper")
+    for i, town in enumerate(towns * 3):
+        (notes / f"{town}{i}.txt").write_text(f"The {town} of number {i} stands beside the old road.")
+    run = partial(CliRunner().invoke, main, catch_exceptions=False)
+    quiet = ("--quiet", "--no-ocr", "--no-speech")
+    assert run(["index", str(notes), "--index", place, "--model", "hashing:64", *quiet]).exit_code == 0
+    assert run(["migrate", place, "--to", "hashing:128", "--sample", "20", "--limit", "0", "--quiet"]).exit_code == 0
+    index, encoder = searched(place, "hashing:128")
+    with ReaderPool(Options(), workers=1) as pool:
+        app = create_app(index, encoder, pool, token=TOKEN, hosts=allowed_hosts("127.0.0.1", PORT))
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        with TestClient(app, base_url=f"http://127.0.0.1:{PORT}", headers=headers) as client:
+            asked = {"parts": [{"text": "The copper of number 10 stands beside the old road."}], "hybrid": False}
+            found = client.post("/v1/search", json=asked).json()
+            assert found["hits"][0]["name"] == "copper10.txt"
+            assert any("moving to hashing:128" in note for note in found["notes"])
+            assert client.get("/v1/status").json()["items"] == 24
+            assert client.get("/v1/previews/none").status_code == 404

@@ -25,6 +25,7 @@ from samespace.index.migrate_fit import Bridge
 from samespace.index.migrate_record import folder_of, load
 from samespace.index.migrate_rows import keep, kept, kept_names
 from samespace.index.migrate_source import texts_of
+from samespace.index.protocol import Status
 from samespace.index.schema import Card
 from samespace.index.snapshot import Prepared, Snapshot
 from samespace.index.sort import TRANSLATED, split
@@ -123,6 +124,15 @@ class Moving:
     def note(self) -> str:
         """What a person should know about an answer of it."""
         return f"the index is moving to {self.card.model}: {self.moved():.0%} of it is embedded by that model so far"
+
+    def status(self) -> Status:
+        """How the index itself stands."""
+        return self.index.status()
+
+    @property
+    def previews(self) -> Any:
+        """Small pictures of the index itself."""
+        return self.index.previews
 
     def settle(self, view: Snapshot, rows: Sequence[int]) -> Snapshot:
         """A view in which these rows are embedded, as far as they are words; what is embedded is kept as moved.

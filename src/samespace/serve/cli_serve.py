@@ -18,6 +18,7 @@ __all__ = ["serve"]
 @click.option("--no-browser", is_flag=True, help="Don't open a browser.")
 @click.option("--insecure", is_flag=True, help="Listen for other machines with a made-up token.")
 @click.option("--name", "names", multiple=True, help="A further name by which this server may be called.")
+@click.option("--model", help="The one that the index is on its way to (samespace migrate): ask by it already.")
 @click.option("--hot", is_flag=True, help="For many visitors: a copy in RAM answers (about 95 % of the nearest).")
 @index_option
 def serve(
@@ -29,6 +30,7 @@ def serve(
     no_browser: bool,
     insecure: bool,
     names: tuple[str, ...],
+    model: str | None,
     hot: bool,
 ) -> None:
     """Serve the page of an index until Ctrl-C. Only this machine can reach it unless you say otherwise."""
@@ -42,5 +44,6 @@ def serve(
         open_browser=not no_browser,
         insecure=insecure,
         names=names,
+        model=model,
         hot=hot,
     )

@@ -42,7 +42,7 @@ def create_app(
     """The page over an open index.
 
     Args:
-        index: a FlatIndex or LanceIndex.
+        index: a FlatIndex, a LanceIndex, or a Moving one.
         encoder: of the index's Space.
         pool: reads query files and renders places; the caller closes it after the app.
         token: who knows it may come in.
@@ -86,6 +86,7 @@ def run(
     open_browser: bool = True,
     insecure: bool = False,
     names: Sequence[str] = (),
+    model: str | None = None,
     hot: bool = False,
 ) -> None:
     """Serve the page of an index until Ctrl-C.
@@ -98,32 +99,41 @@ def run(
         open_browser: show the page.
         insecure: listen for other machines with a made token.
         names: further names by which the server may be called.
+        model: that the index is moving to, to ask by it already; None = its own.
         hot: search through a copy in RAM, which may miss a few rows, for many queries at a time.
 
     Raises:
         MissingExtraError: `hot` needs faiss.
+        StoreError: the index is not of that model, and not moving there.
         ServeError: the address cannot be used, or should not.
     """
     check_exposure(host, token, insecure)
     token = check_token(token)
     listener = _listen(host, port)
     try:
-        _serve(index_uri, listener, host, token, open_browser, names, hot)
+        _serve(index_uri, listener, host, token, open_browser, names, model, hot)
     finally:
         listener.close()
 
 
 def _serve(
-    index_uri: str, listener: socket.socket, host: str, token: str, open_browser: bool, names: Sequence[str], hot: bool
+    index_uri: str,
+    listener: socket.socket,
+    host: str,
+    token: str,
+    open_browser: bool,
+    names: Sequence[str],
+    model: str | None,
+    hot: bool,
 ) -> None:
     import uvicorn
 
     from samespace.index.hot import HotIndex
     from samespace.read.protocol import Options
-    from samespace.serve.session import encoder_of, open_index
+    from samespace.serve.session import searched
 
-    opened = open_index(index_uri)
-    encoder, index = encoder_of(opened), HotIndex(opened) if hot else opened
+    opened, encoder = searched(index_uri, model)
+    index = HotIndex(opened) if hot else opened
     port = int(listener.getsockname()[1])
     with ReaderPool(Options(wants=encoder.modalities)) as pool:
         app = create_app(index, encoder, pool, token=token, hosts=allowed_hosts(host, port, names), warm=True)
