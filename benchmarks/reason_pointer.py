@@ -1,5 +1,6 @@
 """Pointer chase: what latent steps are worth where depth is needed, and whether it is their content that is used.
 
+24 edges, 1 to 5 of them to the answer, which is one of 32 documents; a model of two layers can follow two in a pass.
 Every mode starts from its own random model. `none` and `pause` get as many steps of training as `latent`, its warm
 start included; all see the same questions. `pause` is told at each learned token what it should say, as `latent` is.
 """
@@ -13,12 +14,13 @@ import torch
 from torch.nn import functional
 
 from benchmarks.figure import Figure, check
-from benchmarks.reason_chase import DEPTHS, Chaser, Questions, ask
+from benchmarks.reason_chase import SHORT, Chaser, Questions
+from benchmarks.reason_small import descend
 from samespace.train.reason_losses import step_ce, text_ce
 
 __all__ = ["figures"]
 
-_BATCH, _RATE, _TEST = 128, 2e-3, 2000
+_BATCH, _TEST, DEPTHS = 128, 2000, SHORT.depth
 
 
 @dataclass(frozen=True)
@@ -98,57 +100,42 @@ def chase(seed: int, *, quick: bool) -> Found:
     latent = Chaser(seed)
     latent.load_state_dict(explicit.state_dict())
     _train(latent, "latent", further, seed + 100)
-    asked = ask(_TEST, torch.Generator().manual_seed(9999))
+    asked = SHORT.ask(_TEST, torch.Generator().manual_seed(9999))
     with torch.inference_mode():
-        thought = latent.think(asked, DEPTHS)
-        halted = latent.think(asked, DEPTHS, until="kl")
+        thought = latent.ask(asked, DEPTHS)
+        halted = latent.ask(asked, DEPTHS, until="kl")
         hits = {
-            "none": _hit(none, none.think(asked, 0).embedding, asked),
-            "pause": _hit(pause, pause.think(asked, DEPTHS, "parallel").embedding, asked),
-            "explicit": _hit(explicit, explicit.think(asked, DEPTHS, "snap").embedding, asked),
-            "latent": _hit(latent, thought.embedding, asked),
-            "zero": _hit(latent, thought.ablate("zero").embedding, asked),
-            "shuffle": _hit(latent, thought.ablate("shuffle").embedding, asked),
-            "noise": _hit(latent, thought.ablate("noise").embedding, asked),
-            "paused": _hit(latent, thought.ablate("pause").embedding, asked),
+            "none": none.hit(none.ask(asked, 0).embedding, asked),
+            "pause": pause.hit(pause.ask(asked, DEPTHS, "parallel").embedding, asked),
+            "explicit": explicit.hit(explicit.ask(asked, DEPTHS, "snap").embedding, asked),
+            "latent": latent.hit(thought.embedding, asked),
+            "zero": latent.hit(thought.ablate("zero").embedding, asked),
+            "shuffle": latent.hit(thought.ablate("shuffle").embedding, asked),
+            "noise": latent.hit(thought.ablate("noise").embedding, asked),
+            "paused": latent.hit(thought.ablate("pause").embedding, asked),
         }
         named = [(thought.logits(k).argmax(-1) == asked.path[:, k]).float().mean().item() for k in range(DEPTHS)]
         steps = tuple(halted.used[asked.depth == d].float().mean().item() for d in range(1, DEPTHS + 1))
-        stopped = _hit(latent, halted.embedding, asked)
+        stopped = latent.hit(halted.embedding, asked)
     return Found(time.process_time() - began, hits, steps, stopped, sum(named) / DEPTHS)
 
 
 def _train(model: Chaser, mode: str, steps: int, seed: int) -> None:
-    """AdamW on fresh questions, the rate rising over 20 steps and falling over the last fifth."""
-    questions = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), _RATE, weight_decay=0.01)
-    for number in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = _RATE * min((number + 1) / 20, 1.0, (steps - number) / (steps / 5))
-        loss = _loss(model, mode, ask(_BATCH, questions))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+    descend(model, lambda drawn: _loss(model, mode, SHORT.ask(_BATCH, drawn)), steps, seed)
 
 
 def _loss(model: Chaser, mode: str, asked: Questions) -> torch.Tensor:
     """Retrieval, and for the modes with steps what each step should say."""
     if mode == "none":
-        thought, told = model.think(asked, 0), 0.0 * asked.start.sum()
+        thought, told = model.ask(asked, 0), 0.0 * asked.start.sum()
     elif mode == "explicit":
-        thought = model.think(asked, 0, written=asked.path)
+        thought = model.ask(asked, 0, written=asked.path)
         ends = torch.full_like(asked.path[:, :1], -100)
         told = text_ce(thought, torch.cat([asked.path, ends], 1))
     else:
-        thought = model.think(asked, DEPTHS, "parallel" if mode == "pause" else "scale")
+        thought = model.ask(asked, DEPTHS, "parallel" if mode == "pause" else "scale")
         told = step_ce(thought, asked.path)
     return functional.cross_entropy(model.scores(thought.embedding), asked.end) + told
-
-
-def _hit(model: Chaser, embedding: torch.Tensor, asked: Questions) -> float:
-    """Share of queries whose answer's document is nearest."""
-    return float((model.scores(embedding).argmax(-1) == asked.end).float().mean())
 
 
 def _listed(values: list[float]) -> str:

@@ -13,6 +13,7 @@ Letters: b sequences, t tokens, n tokens of the tail, w model width, s steps.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -100,7 +101,7 @@ class _Lane:
         if self._state.is_cuda and not self._graphs:
             self._capture(prompt)
         for k in range(fast.steps):
-            self._go(self._key(k), lambda k=k: self._step(k))
+            self._go(self._key(k), partial(self._step, k))
         self._go("tail", self._end)
         return self._out.clone()
 
@@ -157,7 +158,7 @@ class _Lane:
 
     def _capture(self, prompt: Batch) -> None:
         """Run once to warm up, then capture each kind of step, and stand where the prompt was read again."""
-        stream = torch.cuda.Stream()
+        stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for k in range(self._fast.steps):
@@ -167,7 +168,7 @@ class _Lane:
         self._read(prompt)
         for k in range(self._fast.steps):
             if self._key(k) not in self._graphs:
-                self._graphs[self._key(k)] = _captured(lambda k=k: self._step(k))
+                self._graphs[self._key(k)] = _captured(partial(self._step, k))
         self._graphs["tail"] = _captured(self._end)
         self._read(prompt)
 

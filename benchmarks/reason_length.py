@@ -1,0 +1,130 @@
+"""Length: a model that was taught to think five steps thinks ten, with and without what should make it able to.
+
+The pointer chase with three chains of eleven nodes. In training the start is 1 to 5 edges from the end and five steps
+are thought; the test asks for 6 to 10 edges and thinks ten. Edges are the same in both; only starts and steps are not.
+Every latent variant goes on from the same model, which was taught to write its steps.
+"""
+
+import copy
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from benchmarks.figure import Figure, check
+from benchmarks.reason_chase import DEEP, Chaser, Questions
+from benchmarks.reason_small import descend
+from samespace.reason.thought import Thought
+from samespace.train.reason_losses import text_ce
+from samespace.train.reason_switches import Switches
+
+__all__ = ["figures"]
+
+_BATCH, _TEST, _TAUGHT = 128, 2000, 5
+_NEAR = replace(DEEP, depths=(1, _TAUGHT))
+_VARIANTS = {
+    "steps not told": Switches(told=False),
+    "told": Switches(),
+    "told, corrupted": Switches(corrupted=0.5, noise=0.5),
+    "told, snapped": Switches(snapped=True),
+    "told, snapped, corrupted": Switches(snapped=True, corrupted=0.5, noise=0.5),
+}
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Hits of one variant, shares in [0, 1].
+
+    Attributes:
+        near: at depths 1 to 5, with five steps.
+        far: at depths 6 to 10, with ten.
+        each: of `far`, by depth.
+        zero, shuffle: as `far`, with the latents zeroed or another query's.
+    """
+
+    near: float
+    far: float
+    each: tuple[float, ...]
+    zero: float
+    shuffle: float
+
+
+def figures(data: Path, quick: bool) -> Iterator[Figure]:
+    """Three seeds; in the short form one, with less training."""
+    torch.set_num_threads(1)
+    began = time.process_time()
+    runs = [lengths(seed, quick=quick) for seed in range(1 if quick else 3)]
+    for name in runs[0]:
+        made = [run[name] for run in runs]
+        bar = None if quick or name != "latent: told, snapped, corrupted" else ">= 0.9"
+        worst = min(m.far for m in made)
+        yield Figure(
+            f"trained at depths 1-5, hit@1 at 6-10: {name}", worst, "", max(m.zero for m in made), bar,
+            check(worst, bar) if bar else None, _TEST * len(runs),
+            f"worst of {len(runs)} seeds: {_listed([m.far for m in made])}; by depth, seed 0: {_listed(made[0].each)}; "
+            f"at 1-5: {_listed([m.near for m in made])}; peer = zeroed; other query's latents: "
+            f"{_listed([m.shuffle for m in made])}; chance 1/40, .33 by knowing the ends",
+        )  # fmt: skip
+    spent = (time.process_time() - began) / len(runs)
+    yield Figure("length, all variants trained and tested", spent, "CPU s a seed", n=len(runs), notes="one thread")
+
+
+def lengths(seed: int, *, quick: bool) -> dict[str, Lengths]:
+    """Train and test every variant."""
+    warm, further = (150, 100) if quick else (300, 200)
+    explicit = Chaser(seed, DEEP)
+    descend(explicit, lambda drawn: _written(explicit, _NEAR.ask(_BATCH, drawn)), warm, seed)
+    found = {"explicit, written out": _tested(explicit, Switches(snapped=True))}
+    chosen = list(_VARIANTS)[1:5:3] if quick else list(_VARIANTS)
+    for name in chosen:
+        switches, model = _VARIANTS[name], copy.deepcopy(explicit)
+        torch.manual_seed(seed)
+
+        def loss(drawn: torch.Generator, model: Chaser = model, switches: Switches = switches) -> torch.Tensor:
+            return _thought(model, switches, _NEAR.ask(_BATCH, drawn))
+
+        descend(model, loss, further, seed + 100)
+        found[f"latent: {name}"] = _tested(model, switches)
+    return found
+
+
+def _written(model: Chaser, asked: Questions) -> torch.Tensor:
+    """Retrieval behind the written steps, and these."""
+    path = asked.path[:, :_TAUGHT]
+    thought = model.ask(asked, 0, written=path)
+    told = text_ce(thought, torch.cat([path, torch.full_like(path[:, :1], -100)], 1))
+    return functional.cross_entropy(model.scores(thought.embedding), asked.end) + told
+
+
+def _thought(model: Chaser, switches: Switches, asked: Questions) -> torch.Tensor:
+    made = model.ask(asked, _TAUGHT, switches.feedback, adapter=switches.adapter())
+    return functional.cross_entropy(model.scores(made.embedding), asked.end) + switches.loss(
+        made, asked.path[:, :_TAUGHT]
+    )
+
+
+@torch.inference_mode()
+def _tested(model: Chaser, switches: Switches) -> Lengths:
+    near = _NEAR.ask(_TEST, torch.Generator().manual_seed(9998))
+    far = DEEP.ask(_TEST, torch.Generator().manual_seed(9999))
+    thought = model.ask(far, DEEP.depth, switches.feedback)
+    right = model.scores(thought.embedding).argmax(-1) == far.end
+    each = tuple(float(right[far.depth == depth].float().mean()) for depth in range(DEEP.depths[0], DEEP.depth + 1))
+    return Lengths(
+        model.hit(model.ask(near, _TAUGHT, switches.feedback).embedding, near),
+        float(right.float().mean()),
+        each,
+        _without(model, thought, far, "zero"),
+        _without(model, thought, far, "shuffle"),
+    )
+
+
+def _without(model: Chaser, thought: Thought, asked: Questions, how: str) -> float:
+    return model.hit(thought.ablate(how).embedding, asked)  # type: ignore[arg-type]  # two of its words
+
+
+def _listed(values: "tuple[float, ...] | list[float]") -> str:
+    return " ".join(f"{v:.3f}" for v in values)
