@@ -20,11 +20,11 @@ import numpy as np
 
 from samespace.space import Vectors
 from samespace.translate.anchors import CLUSTERINGS, anchored
-from samespace.translate.consensus import ENOUGH, RUNS, WIDTHS, Axial, match_axes
+from samespace.translate.consensus import FOUND, RUNS, WIDTHS, Axial, match_axes
 from samespace.translate.frame import Frame
 from samespace.translate.near import unit
 from samespace.translate.procrustes import Procrustes
-from samespace.translate.refine import BRIEF, POLISH, anneal, first_map, polish, settle
+from samespace.translate.refine import BRIEF, COPY, POLISH, anneal, first_map, halves, polish, settle
 from samespace.translate.verdict import of_runs
 
 __all__ = ["align", "judged"]
@@ -56,13 +56,14 @@ def align(
         target: (m, dt), of other items or of the same in unknown order.
         seed: of all that is drawn; equal arguments give equal maps.
         method: "axes", or "kmeans", the start of mini-vec2vec, to compare with.
-        widths: numbers of independent axes that are matched, one after the other until the match is good.
+        widths: numbers of independent axes that are matched, one after the other until both halves of the rows agree.
         runs: of the search for axes, for each side, by width; or of clustering, the first. None = (3, 5), or 30.
         tell: is told each stage as it begins.
 
     Returns:
         Procrustes with fidelity None: nothing is measured where no pair is known. Its facts: `value`, the objective of
-        the match (below 1.0 is a bad sign); `same_texts`, whether both sides turned out to embed the same items.
+        the match (below 1.0 is a bad sign); `halves`, for which share of rows the first map, polished on two halves of
+        the rows, finds the same neighbour; `same_texts`, whether both sides turned out to embed the same items.
 
     Raises:
         ValueError: too few rows that differ, or rows that span too few directions.
@@ -73,21 +74,27 @@ def align(
     before, after = Frame.of(source), Frame.of(target)
     x, y = before.enter(source.data).astype(np.float32), after.enter(target.data).astype(np.float32)
     facts: dict[str, Any] = {"method": f"align:{method}", "rows": [len(source), len(target)], "seed": seed}
+    copy = False
     if method == "axes":
-        axial = match_axes(x, y, rng, widths=widths, runs=runs or RUNS, tell=tell)
-        coordinates = _coordinates(x, y, axial)
-        facts |= {"value": axial.agreement.value, "values": [list(one) for one in axial.values]}
+        for axial in match_axes(x, y, rng, widths=widths, runs=runs or RUNS, tell=tell):
+            tell("first map")
+            rough = first_map(x, y, *_coordinates(x, y, axial), rng)
+            both, agreed = halves(x, y, rough, rng)
+            facts |= {"value": axial.agreement.value, "values": [list(one) for one in axial.values], "halves": agreed}
+            copy = agreed >= COPY and axial.agreement.value >= FOUND
+            if copy:
+                rough = both
+                break
     else:
         tell("anchors")
         coordinates = anchored(x, y, rng, runs[0] if runs else CLUSTERINGS)
-    tell("first map")
-    rough = first_map(x, y, *coordinates, rng)
-    near = facts.get("value", 0.0) >= ENOUGH
-    if not near:
+        tell("first map")
+        rough = first_map(x, y, *coordinates, rng)
+    if not copy:
         tell("annealing")
         rough = anneal(x, y, rough, rng)
     tell("polishing")
-    rotation, mutual = settle(x, y, polish(x, y, rough, rng, BRIEF if near else POLISH))
+    rotation, mutual = settle(x, y, polish(x, y, rough, rng, BRIEF if copy else POLISH))
     facts |= {"mutual": mutual.share, "same_texts": mutual.same}
     shift, back = np.zeros(target.space.dim), np.zeros(source.space.dim)
     return Procrustes(source.space, target.space, before, after, rotation, shift, rotation.T, back, facts=facts)

@@ -12,7 +12,7 @@ from samespace.translate.axes import Look
 
 __all__ = ["Match", "Problem", "sinkhorn"]
 
-_ROUNDS = 40
+_ROUNDS, _SLOPE = 40, 1e-4  # at most; and what is still to be gained, from which on a round is not worth it
 _UNARY = 0.02  # weight of the axes' own looks beside how they go together
 _SOFT = 3.0  # sharpness of the first start
 
@@ -67,7 +67,7 @@ class Problem:
             slope = float(((forth + back + self._linear) * d).sum())
             curve = float((d * d_forth).sum())
             t = 1.0 if curve >= 0 else min(1.0, -slope / (2 * curve))
-            if slope <= 1e-9:
+            if slope <= _SLOPE:
                 break
             p, forth, back = p + t * d, forth + t * d_forth, back + t * (q_back - back)
         to = _assign(p)

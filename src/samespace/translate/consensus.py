@@ -6,7 +6,7 @@ the best is a far better map than any of them, and the next matches start from i
 Imports numpy only. Letters: n rows, c axes, w widths.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,8 @@ WIDTHS = (80, 110)
 """Axes looked for, one width after the other; fewer where the Spaces are narrower."""
 RUNS = (3, 5)
 """Runs of FastICA a side, width by width."""
-ENOUGH = 1.25
-"""Objective of a match that more axes need not better: reached by Spaces that are nearly turned copies only."""
+FOUND = 1.0
+"""Objective of a match above which axes were found; below it is a bad sign."""
 _SHARE = 0.85  # of the rows, that each run sees
 _STARTS = 4
 _SHARP = (6.0, 8.0)  # of the starts made from what was agreed on, round by round
@@ -35,7 +35,7 @@ class Agreement:
 
     Attributes:
         map: (c, c), between whitened coordinates; its singular values say how sure a direction is.
-        value: mean objective of the four best; above 1.0 wherever axes were found.
+        value: mean objective of the four best; above FOUND wherever axes were found.
     """
 
     map: np.ndarray
@@ -77,10 +77,9 @@ def match_axes(
     *,
     widths: Sequence[int] = WIDTHS,
     runs: Sequence[int] = RUNS,
-    enough: float = ENOUGH,
     tell: Callable[[str], None] = lambda _: None,
-) -> Axial:
-    """Find which independent axes of two sides are the same.
+) -> Iterator[Axial]:
+    """Find which independent axes of two sides are the same, by more and more of them.
 
     Args:
         x: (n, ds), centred rows.
@@ -88,8 +87,10 @@ def match_axes(
         rng: of runs and starts.
         widths: numbers of axes, rising.
         runs: of FastICA a side, by width; the last holds for all that follow.
-        enough: objective from which on no further width is looked at.
         tell: is told each stage.
+
+    Yields:
+        what is known after each width; stop where it is enough.
 
     Raises:
         ValueError: a side spans too few directions.
@@ -100,8 +101,6 @@ def match_axes(
     kept: Agreement | None = None
     values: list[tuple[int, str, float]] = []
     for step, width in enumerate(sorted({min(w, most) for w in widths})):
-        if kept is not None and kept.value >= enough:
-            break
         tell(f"axes: {width}")
         made = _runs(white[0][:, :width], white[1][:, :width], runs[min(step, len(runs) - 1)], rng)
         fresh = [(key, p.solve(p.starts(_STARTS, rng))) for key, p in made.problems.items()]
@@ -111,8 +110,7 @@ def match_axes(
             ways.append(("grown", _agree(made, _again(made, np.pad(kept.map, (0, room)), _SHARP[0], rng), rng)))
         values += [(width, way, agreement.value) for way, agreement in ways]
         kept = max((agreement for _, agreement in ways), key=lambda agreement: agreement.value)
-    assert kept is not None
-    return Axial(kept, forth, back, tuple(values))
+        yield Axial(kept, forth, back, tuple(values))
 
 
 def _runs(x: np.ndarray, y: np.ndarray, runs: int, rng: np.random.Generator) -> _Runs:
