@@ -1,5 +1,7 @@
 """Few pairs and many rows without; which rows to pair next."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,19 @@ def test_rows_without_pairs_carry_a_few_pairs_far():
     assert measure(made, *rest).top1 > measure(alone, *rest).top1 + 0.15
     assert made.fidelity is None
     np.testing.assert_array_equal(made.matrix, few(source[:2000], target[2000:4000], *pairs).matrix)
+
+
+@pytest.mark.slow
+def test_a_map_found_without_pairs_is_gone_on_from_and_a_wrong_one_is_not():
+    source, target = clustered(5500, 0.15)
+    rest, pairs = (source[5000:], target[5000:]), (source[4000:4006], target[4000:4006])
+    sides = (source[:2000], target[2000:4000])
+    right = Procrustes.fit(source[4100:4400], target[4100:4400])
+    wrong = replace(right, matrix=polar(np.random.default_rng(0).standard_normal(right.matrix.shape)))
+    made, again, plain = (few(*sides, *pairs, start=start) for start in (right, wrong, None))
+    assert measure(made, *rest).top1 > measure(right, *rest).top1 - 0.05
+    np.testing.assert_array_equal(again.matrix, plain.matrix)
+    assert made.facts["table"]["start"] < 0.1 < again.facts["table"]["start"]
 
 
 @pytest.mark.slow

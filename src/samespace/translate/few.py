@@ -24,6 +24,7 @@ __all__ = ["few"]
 
 _WEIGHT = 1.0  # of the pairs' covariance, that of near rows being 1
 _GATE, _FEWEST = 0.25, 12  # share of the pairs held out to judge by; fewer pairs than this are not split
+_RIGHT = 0.1  # mean place of the pairs by a map that was found without them, up to which it is begun at
 _LOST = 0.02  # mean place among the rows, from which on a start from pairs has gone astray
 _ROWS, _AXES = 1000, 8  # rows and pairs below which rows, or axes, are no help
 _POOL = 4000
@@ -46,6 +47,7 @@ def few(
     pairs_target: Vectors,
     *,
     weights: np.ndarray | None = None,
+    start: Procrustes | None = None,
     seed: int = 0,
 ) -> Procrustes:
     """Fit a rotation on few pairs (5 to some hundreds) and many rows of either side, of other items.
@@ -59,6 +61,8 @@ def few(
         pairs_source: (n, ds), n >= 2.
         pairs_target: (n, dt); row i embeds the same item as row i of pairs_source.
         weights: (n,) >= 0, how much each pair counts; None = all alike.
+        start: a map found without pairs, by `align` or better `judged`, to begin at in place of the pairs: with ten
+            or thirty pairs better than either alone. One that places the pairs badly is passed over.
         seed: of all that is drawn.
 
     Returns:
@@ -76,26 +80,35 @@ def few(
     alone = Procrustes.on(pairs)
     if min(len(source), len(target)) < _ROWS:
         return _finished(alone, "pairs", f"fewer than {_ROWS:,} rows on a side: the pairs alone", {}, seed)
-    table = _gate(sides, seed)
-    if table and table["pairs"] <= table["rows"]:
+    begin, judged = _judged(start, sides)
+    table = {**_gate(sides, begin, seed), **judged}
+    if "pairs" in table and table["pairs"] <= table["rows"]:
         return _finished(alone, "pairs", "the pairs alone place held-out pairs better", table, seed)
-    turn = _refined(sides, _covariance(pairs), seed)
+    turn = _refined(sides, begin, seed)
     way, why = (
         "rows",
-        "rows that are near place held-out pairs better than the pairs alone" if table else "too few pairs",
+        "rows that are near place held-out pairs better than the pairs alone" if "pairs" in table else "too few pairs",
     )
     place = table.get("rows", _place(turn, sides, pairs))
-    if place > _LOST and len(pairs) >= _AXES:
-        start = align(source, target, seed=seed).matrix  # between Frames that are nearly these
-        table["axes"] = _place(start, sides, pairs)
+    if begin is None and place > _LOST and len(pairs) >= _AXES:
+        found = align(source, target, seed=seed).matrix
+        table["axes"] = _place(found, sides, pairs)
         if table["axes"] < place:
-            turn, way = _refined(sides, start / np.linalg.norm(start), seed, rough=False), "axes"
+            turn, way = _refined(sides, found / np.linalg.norm(found), seed), "axes"
             why = "axes that go together place the pairs better than a start from the pairs"
     made = replace(alone, matrix=turn, back=turn.T)
     return _finished(made, way, why, table, seed)
 
 
-def _gate(sides: _Sides, seed: int) -> dict[str, float]:
+def _judged(start: Procrustes | None, sides: _Sides) -> tuple[np.ndarray | None, dict[str, float]]:
+    """A map to begin at, of norm 1, unless it places the pairs badly, which it has never seen; and how it does."""
+    if start is None:
+        return None, {}
+    place = _place(start.matrix, sides, sides.pairs)  # its Frames are nearly these
+    return (start.matrix / np.linalg.norm(start.matrix) if place <= _RIGHT else None), {"start": place}
+
+
+def _gate(sides: _Sides, begin: np.ndarray | None, seed: int) -> dict[str, float]:
     """Mean places of held-out pairs under both ways; empty if there are too few pairs."""
     n = len(sides.pairs)
     if n < _FEWEST:
@@ -103,17 +116,18 @@ def _gate(sides: _Sides, seed: int) -> dict[str, float]:
     order = np.random.default_rng(seed).permutation(n)
     out, rest = np.split(order, [round(_GATE * n)])
     known, unknown = _part(sides.pairs, rest), _part(sides.pairs, out)
-    turn = _refined(replace(sides, pairs=known), _covariance(known), seed)
+    turn = _refined(replace(sides, pairs=known), begin, seed)
     both = {"pairs": polar(_covariance(known), rank=len(known)), "rows": turn}
     return {name: _place(one, sides, unknown) for name, one in both.items()}
 
 
-def _refined(sides: _Sides, start: np.ndarray, seed: int, *, rough: bool = True) -> np.ndarray:
+def _refined(sides: _Sides, begin: np.ndarray | None, seed: int) -> np.ndarray:
+    """Polished from a map to begin at, of norm 1; or annealed from the pairs' covariance first."""
     rng = np.random.default_rng(seed)
     known = _WEIGHT * _covariance(sides.pairs)
-    if rough:
-        start = anneal(sides.x, sides.y, start, rng, known)
-    return polish(sides.x, sides.y, start, rng, known=known)
+    if begin is None:
+        begin = anneal(sides.x, sides.y, _covariance(sides.pairs), rng, known)
+    return polish(sides.x, sides.y, begin, rng, known=known)
 
 
 def _covariance(pairs: Pairs) -> np.ndarray:
