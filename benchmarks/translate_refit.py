@@ -98,7 +98,8 @@ def _ways(source: Vectors, target: Vectors, known: Vectors, known_there: Vectors
         "unpaired": plain,
         **{way: fit(source[i], target[j]) for way, fit in fits.items()},
         f"{KNOWN} pairs alone": Procrustes.fit(known, known_there),
-        f"and {KNOWN} pairs": few(source, target, known, known_there, seed=seed),
+        f"{KNOWN} pairs and rows": few(source, target, known, known_there, seed=seed),
+        f"and {KNOWN} pairs": few(source, target, known, known_there, start=plain, seed=seed),
     }
 
 

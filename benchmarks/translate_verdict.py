@@ -30,7 +30,7 @@ SPACES = (
     Case("D-C~noise", 5000), Case("B-A~noise", 5000),
 )  # fmt: skip
 """Pairs of spaces; every other one, from the first, is of the calibration half."""
-SEEDS = 3
+_TWO = tuple(combinations(range(3), 2))  # seeds
 GOOD, BAD = 0.3, 0.1  # top-1 of 4,000 from which on a run has found the map; below which it has failed
 KEYS = ("cosine", "same_neighbour")
 
@@ -60,13 +60,16 @@ class Judged:
 
 def figures(place: Path, quick: bool) -> Iterator[Figure]:
     """Measure the verdict. Quick: on the runs that are there already, or on a near and a nonsense pair of spaces."""
-    spaces = [case for case in SPACES if not quick or all(done("align", replace(case, seed=s)) for s in range(SEEDS))]
-    runs = _judged(spaces or [Case("A-A~turn", 3000), Case("B-A~noise", 3000)], SEEDS if spaces else 2, place)
-    if len(spaces) > 1:
-        yield from _areas(runs)
-        yield from _thresholds(runs)
+    couples = [(replace(case, seed=i), replace(case, seed=j)) for case in SPACES for i, j in _TWO]
+    if quick:
+        couples = [pair for pair in couples if all(done("align", case) for case in pair)] or [
+            (case, replace(case, seed=1)) for case in (Case("A-A~turn", 3000), Case("B-A~noise", 3000))
+        ]
+    runs = [_judged(one, other, place) for one, other in couples]
+    yield from _areas(runs)
+    yield from _thresholds(runs)
     for name, part in (("other half", [r for r in runs if r.half]), ("all", runs)):
-        yield from _levels(name, part, len(spaces))
+        yield from _levels(name, part, len({(one.pair, one.rows, one.sides) for one, _ in couples}))
 
 
 def area(scores: Sequence[float], good: Sequence[bool]) -> float:
@@ -85,15 +88,11 @@ def between(scores: Sequence[float], good: Sequence[bool]) -> float:
     return (most + least) / 2
 
 
-def _judged(cases: Sequence[Case], seeds: int, place: Path) -> list[Judged]:
-    made = []
-    for case in cases:
-        for one, other in combinations(range(seeds), 2):
-            found = agreed(replace(case, seed=one), replace(case, seed=other), place)
-            half = SPACES.index(case) % 2 if case in SPACES else 1
-            name = f"{case.name} {other}"
-            made.append(Judged(name, half, min(found["top1"]), max(found["top1"]), found["evidence"]))
-    return made
+def _judged(one: Case, other: Case, place: Path) -> Judged:
+    found = agreed(one, other, place)
+    known = replace(one, seed=0)
+    half = SPACES.index(known) % 2 if known in SPACES else 1
+    return Judged(f"{one.name} {other.seed}", half, min(found["top1"]), max(found["top1"]), found["evidence"])
 
 
 def _areas(runs: Sequence[Judged]) -> Iterator[Figure]:
@@ -102,6 +101,8 @@ def _areas(runs: Sequence[Judged]) -> Iterator[Figure]:
             part = [run for run in runs if run.half == half]
             scores, good = [run.evidence[key] for run in part], [run.worst >= GOOD for run in part]
             found = area(scores, good)
+            if not np.isfinite(found):
+                continue  # all are good, or none
             low = min((s for s, g in zip(scores, good, strict=True) if g), default=float("nan"))
             high = max((s for s, g in zip(scores, good, strict=True) if not g), default=float("nan"))
             yield Figure(
@@ -134,7 +135,7 @@ def _levels(name: str, runs: Sequence[Judged], spaces: int) -> Iterator[Figure]:
     yield Figure(
         f"verdict without pairs: failed runs (top-1 < {BAD}) called trusted, {name}", len(called), "", None, "= 0",
         not called, len(failed),
-        ", ".join(run.name for run in called) or f"{len(runs)} pairs of runs, {spaces} pairs of spaces in all",
+        ", ".join(run.name for run in called) or f"{len(runs)} pairs of runs; {spaces} settings in all",
     )  # fmt: skip
     good = [run for run in runs if run.worst >= GOOD]
     refused = [run for run in good if run.verdict.level != "trusted"]
