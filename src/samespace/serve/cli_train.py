@@ -29,7 +29,8 @@ def train(ctx: click.Context, words: tuple[str, ...]) -> None:
         return
     config = plan.config(words[0], plan.settings(words[0], words[1:]))
     out: Path = plan.module(words[0]).run(config, _tell)
-    click.echo(f"{out / 'page.html'} shows the curves")
+    curves = out / "page.html"
+    click.echo(f"{curves} shows the curves" if curves.is_file() else f"{out} is made")
 
 
 def _tell(point: Mapping[str, float]) -> None:

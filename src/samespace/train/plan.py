@@ -23,6 +23,7 @@ __all__ = ["PLANS", "config", "described", "module", "settings"]
 
 PLANS = {
     "bind": "Bind pictures or sounds to the space of a frozen text model.",
+    "merge": "Merge models of one architecture into one, by the mean of their weights or along an arc.",
     "starter": "Make the weights that ship: pictures and sounds beside the default text model.",
 }
 
