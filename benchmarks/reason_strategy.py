@@ -65,15 +65,15 @@ class Mode:
 
 MODES = {
     "none": Mode(),
-    "pause": Mode(STEPS, paused=True),
+    "latent": Mode(STEPS),
     "explicit": Mode(reads=True, minilm=True),
     "explicit, reasoner alone": Mode(reads=True),
-    "latent": Mode(STEPS),
+    "latent, steps added to the query": Mode(STEPS, summed=True, told=2.0),
+    "latent, along explicit's states": Mode(STEPS, warm=True, aligned=0.5),
+    "pause": Mode(STEPS, paused=True),
+    "latent, from explicit": Mode(STEPS, warm=True),
     "latent, not told": Mode(STEPS, told=0.0),
     "latent, eight steps": Mode(8),
-    "latent, from explicit": Mode(STEPS, warm=True),
-    "latent, along explicit's states": Mode(STEPS, warm=True, aligned=0.5),
-    "latent, steps added to the query": Mode(STEPS, summed=True, told=2.0),
 }
 _CHECKED = tuple(name for name, mode in MODES.items() if mode.steps and not mode.paused)
 

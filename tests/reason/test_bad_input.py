@@ -134,6 +134,15 @@ def test_vectors_that_are_not_finite_are_said(tiny, rows_of) -> None:
         Latent(32, steps=2)(Backbone.of(half), rows_of("llama").batch())
 
 
+def test_a_model_made_in_inference_mode_can_think(rows_of) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    with torch.inference_mode():
+        backbone = Backbone.of(LlamaForCausalLM(LlamaConfig(**SMALL)).eval())
+        first = Latent(32, steps=2)(backbone, rows_of("llama").batch()).embedding
+        assert torch.equal(Latent(32, steps=2)(backbone, rows_of("llama").batch()).embedding, first)
+
+
 def test_padding_in_the_middle_is_closed_up() -> None:
     ids, mask = torch.tensor([[4, 0, 5, 6, 0]]), torch.tensor([[1, 0, 1, 1, 0]])
     made = Batch.of({"input_ids": ids, "attention_mask": mask, "inputs_embeds": ids[..., None].float()})

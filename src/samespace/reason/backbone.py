@@ -87,7 +87,7 @@ class Backbone:
     def embedding_norm(self) -> Tensor:
         """Mean length of an input embedding, a scalar; computed again when the table has changed."""
         table = self.table
-        stamp = (table.data_ptr(), table._version)
+        stamp = (table.data_ptr(), 0 if table.is_inference() else table._version)
         if self._norm.get("stamp") != stamp:
             scale = float(getattr(self.model.get_input_embeddings(), "embed_scale", 1.0))
             self._norm.update(stamp=stamp, value=table.detach().float().norm(dim=1).mean() * scale)
