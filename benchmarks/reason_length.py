@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from benchmarks.figure import Figure, check
+from benchmarks.figure import Figure
 from benchmarks.reason_chase import DEEP, Chaser, Questions
 from benchmarks.reason_small import descend
 from samespace.reason.thought import Thought
@@ -59,13 +59,11 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
     runs = [lengths(seed, quick=quick) for seed in range(1 if quick else 3)]
     for name in runs[0]:
         made = [run[name] for run in runs]
-        bar = None if quick or name != "latent: told, snapped, corrupted" else ">= 0.9"
         worst = min(m.far for m in made)
         yield Figure(
-            f"trained at depths 1-5, hit@1 at 6-10: {name}", worst, "", max(m.zero for m in made), bar,
-            check(worst, bar) if bar else None, _TEST * len(runs),
-            f"worst of {len(runs)} seeds: {_listed([m.far for m in made])}; by depth, seed 0: {_listed(made[0].each)}; "
-            f"at 1-5: {_listed([m.near for m in made])}; peer = zeroed; other query's latents: "
+            f"trained at depths 1-5, hit@1 at 6-10: {name}", worst, "", max(m.zero for m in made), n=_TEST * len(runs),
+            notes=f"worst of {len(runs)} seeds: {_listed([m.far for m in made])}; by depth, seed 0: "
+            f"{_listed(made[0].each)}; at 1-5: {_listed([m.near for m in made])}; peer = zeroed; with another's: "
             f"{_listed([m.shuffle for m in made])}; chance 1/40, .33 by knowing the ends",
         )  # fmt: skip
     spent = (time.process_time() - began) / len(runs)

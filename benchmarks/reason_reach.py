@@ -116,7 +116,7 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
 
 def reach(seed: int, *, quick: bool) -> dict[str, tuple[float, float]]:
     """Train and test every mode: hits of two, and of all names."""
-    warm, further = (200, 300) if quick else (400, 900)
+    warm, further = (250, 500) if quick else (400, 900)
     none, pause, written = Seeker(seed), Seeker(seed), Seeker(seed)
     _train(none, "none", 80 if quick else warm, seed)
     _train(pause, "pause", 80 if quick else warm, seed)
