@@ -8,8 +8,10 @@ import pytest
 from samespace import Space, Vectors, errors
 from samespace.translate.affine import Affine
 from samespace.translate.fit import METHODS, _chosen, fit
+from samespace.translate.frame import Frame
 from samespace.translate.local import LocalProcrustes
 from samespace.translate.measure import Fidelity, measure
+from samespace.translate.near import unit
 from samespace.translate.procrustes import Procrustes, polar
 from samespace.translate.rotations import blend, ridge_rotation
 from samespace.translate.stretch import stretched
@@ -36,7 +38,7 @@ def test_each_method_is_measured_on_pairs_it_has_not_seen(method: str):
     facts = made.facts
     assert facts["method"] == method and set(facts["table"]) == {method} and facts["split"].startswith("5-fold")
     told = Fidelity(**facts["measured"])
-    assert made.fidelity == told.kept and told.corpus == "made" and told.pool == 200 and told.pairs == 200
+    assert made.fidelity == told.kept and told.corpus == "made" and told.pool == 40 and told.pairs == 200
     assert Verdict(**facts["verdict"]).level in ("trusted", "doubtful")
     true = measure(made, source[200:], target[200:])
     assert true.top1 > 0.7 and abs(true.cosine - told.cosine) < 0.1
@@ -49,8 +51,30 @@ def test_auto_says_why_and_takes_what_it_says():
     table = {name: Fidelity(**one) for name, one in made.facts["table"].items()}
     assert set(table) == {"procrustes", "ridge-rotation", "blend", "kernel", "affine"}
     chosen = table[made.facts["method"]]
-    assert chosen.top1 >= table["procrustes"].top1 and chosen.top1 >= max(one.top1 for one in table.values()) - 0.01
+    near = [one for one in table.values() if one.top1 >= max(other.top1 for other in table.values()) - 0.01]
+    assert chosen in near and chosen.kept + chosen.top1 == max(one.kept + one.top1 for one in near)
     assert f"{chosen.kept:.3f}" in made.facts["why"]
+
+
+def test_held_out_rows_are_looked_for_among_rows_that_the_map_has_not_seen():
+    source, target = pairs(100, noise=1.5)
+    trial = try_all(("kernel",), source, target, None, 0)["kernel"]
+    alone = [np.sort(trial.rows[trial.frames == fold]) for fold in range(5)]
+    after = Frame.of(target)
+    kept, top1 = [], []
+    for fold, out in enumerate(alone):
+        a, b = trial.carried[trial.frames == fold], unit(after.enter(target.data[out]))
+        near, true = unit(a) @ b.T, b @ b.T
+        top1 += list(near.argmax(axis=1) == np.arange(20))
+        for i in range(20):
+            others = np.delete(np.arange(20), i)
+            kept.append(
+                len({*others[np.argsort(-near[i, others])[:2]]} & {*others[np.argsort(-true[i, others])[:2]]}) / 2
+            )
+    assert trial.found.top1 == pytest.approx(np.mean(top1)) and trial.found.kept == pytest.approx(np.mean(kept))
+    assert (trial.found.pool, trial.found.k, trial.found.pairs) == (20, 2, 100)
+    few = try_all(("procrustes",), source[:40], target[:40], None, 0)["procrustes"]
+    assert (few.found.pool, few.measured(target[:40], 1.0, "").pool) == (40, 40)
 
 
 def test_auto_takes_the_map_that_bends_where_one_rotation_cannot():
@@ -83,15 +107,15 @@ def test_copies_are_not_in_what_is_fitted_and_what_is_held_out():
 
 
 def test_queries_are_put_as_far_out_as_finds_most_and_documents_stay():
-    source, target = pairs(900, noise=0.5, mean=6.0)
-    made = Procrustes.fit(source[:300], target[:300])
+    source, target = pairs(1500, noise=0.5, mean=6.0)
+    made = Procrustes.fit(source[:1000], target[:1000])
     frame = made.after
     for by in (1.0, 3.0):
-        out = stretched(made, by)(source[300:]).data - frame.mean
-        away = frame.mean + by * frame.scale * made.carried(source.data[300:])
+        out = stretched(made, by)(source[1000:]).data - frame.mean
+        away = frame.mean + by * frame.scale * made.carried(source.data[1000:])
         away /= np.linalg.norm(away, axis=1, keepdims=True)
         np.testing.assert_allclose(out, away - frame.mean, atol=1e-6)
-    queries, documents = (fit(source[:300], target[:300], method="procrustes", role=r) for r in ("query", "document"))
+    queries, documents = (fit(source[:1000], target[:1000], method="procrustes", role=r) for r in ("query", "document"))
     told = [Fidelity(**one.facts["measured"]) for one in (queries, documents)]
     assert documents.facts["stretch"] == 1 and told[0].kept + told[0].top1 >= told[1].kept + told[1].top1
     np.testing.assert_allclose(stretched(stretched(made, 3.0), 1.0)(source).data, made(source).data, atol=1e-7)
@@ -208,7 +232,7 @@ def test_more_neighbours_do_not_buy_a_lower_top1():
 
     trials = {"procrustes": trial(0.3, 0.8), "blend": trial(0.35, 0.802), "affine": trial(0.5, 0.7)}
     name, why = _chosen(trials)
-    assert name == "blend" and "affine set aside: top-1 below 0.800" in why
+    assert name == "blend" and "affine set aside: top-1 below 0.792" in why
     assert _chosen({**trials, "local": trial(0.34, 0.85)})[0] == "local"
 
 

@@ -14,6 +14,7 @@ from samespace.translate.moments import Moments
 from samespace.translate.pairs import Pairs
 from samespace.translate.procrustes import Procrustes, polar
 from samespace.translate.protocol import Translator
+from samespace.translate.rotations import turned
 
 HERE, THERE = Space("made/here@1", 24, fingerprint="h"), Space("made/there@1", 32, fingerprint="t")
 FITS = [Procrustes.fit, Affine.fit, LowRankAffine.fit]
@@ -199,3 +200,19 @@ def test_measure_counts_ties_by_halves_and_refuses_too_few():
     assert found.top1 == 0.5 and found.rank == 1.5 and found.kept == 1.0 and found.cosine == pytest.approx(1.0)
     with pytest.raises(ValueError, match="more than k = 4"):
         measure(Same(), rows, rows, k=4)
+
+
+def test_few_and_wide_rows_are_fitted_as_by_their_moments():
+    source, target = pairs(15, 0.3)
+    every = Pairs.of(source, target, np.linspace(0.5, 2, 15))
+    moments = Moments.of(every.x, every.y, every.weights)
+    thin, thick = Ridge.of(every.x, every.y, every.weights), Ridge.on(moments)
+    assert thin.vectors.shape == (24, 15) and thick.vectors.shape == (24, 24)
+    for one, other in zip(thin.solve(0.3), thick.solve(0.3), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+    assert thin.unit == pytest.approx(thick.unit)
+    frames = (every.before, every.after)
+    by_moments = Procrustes.of(moments, every.source, every.target, frames)
+    np.testing.assert_allclose(Procrustes.on(every).matrix, by_moments.matrix, atol=1e-8)
+    plain = polar(thick.solve(1.0)[0], rank=14)
+    np.testing.assert_allclose(turned(every).matrix, plain, atol=1e-6)

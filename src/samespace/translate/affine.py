@@ -24,8 +24,9 @@ class Ridge:
     """Ridge regression with an intercept for any penalty: B(p) = V (s^2 + p)^-1 V' X'Y of centred X = U s V'.
 
     Attributes:
-        values, vectors: (ds,), (ds, ds) eigenvalues (falling, >= 0) and eigenvectors of centred X'X, weighted.
-        projected: (ds, dt), V' X'Y.
+        values, vectors: (r,), (ds, r) eigenvalues (falling, >= 0) and eigenvectors of centred X'X, weighted; r = ds, or
+            n where there are fewer rows.
+        projected: (r, dt), V' X'Y.
         mean_x, mean_y: weighted means.
         unit: mean eigenvalue; penalties are in its units.
     """
@@ -39,8 +40,14 @@ class Ridge:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> "Ridge":
-        """Of rows x (n, ds), y (n, dt), weights (n,)."""
-        return cls.on(Moments.of(x, y, weights))
+        """Of rows x (n, ds), y (n, dt), weights (n,); of few and wide ones without their (ds, ds) moments."""
+        if len(x) >= x.shape[1]:
+            return cls.on(Moments.of(x, y, weights))
+        share, root = weights / weights.sum(), np.sqrt(weights)[:, None]
+        mean_x, mean_y = share @ x, share @ y
+        u, s, vt = np.linalg.svd(root * (x - mean_x), full_matrices=False)
+        projected = (u * s).T @ (root * (y - mean_y))
+        return cls(s**2, vt.T, projected, mean_x, mean_y, _unit(s**2, int((weights > 0).sum()), x.shape[1]))
 
     @classmethod
     def on(cls, moments: Moments) -> "Ridge":
@@ -48,14 +55,18 @@ class Ridge:
         mean_x, mean_y = moments.x / moments.weight, moments.y / moments.weight
         values, vectors = np.linalg.eigh(moments.xx - np.outer(moments.x, mean_x))
         values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-        unit = float(values.sum() / max(1, min(moments.count - 1, len(values))))
         projected = vectors.T @ (moments.xy - np.outer(moments.x, mean_y))
-        return cls(values, vectors, projected, mean_x, mean_y, max(unit, 1e-12))
+        return cls(values, vectors, projected, mean_x, mean_y, _unit(values, moments.count, len(values)))
 
     def solve(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Matrix (ds, dt) and shift (dt,)."""
         matrix: np.ndarray = self.vectors @ (self.projected / (self.values + penalty * self.unit)[:, None])
         return matrix, self.mean_y - self.mean_x @ matrix
+
+
+def _unit(values: np.ndarray, count: int, width: int) -> float:
+    """Mean of the eigenvalues that so many rows can have."""
+    return max(float(values.sum()) / max(1, min(count - 1, width)), 1e-12)
 
 
 def leave_one_out(ridge: Ridge, x: np.ndarray, y: np.ndarray, weights: np.ndarray, penalty: float) -> np.ndarray:

@@ -24,7 +24,7 @@ __all__ = ["METHODS", "fit"]
 
 Role = Literal["query", "document"]
 _LESS = 0.01  # of top-1 that a candidate may lose to the best and still be chosen for its neighbours
-_FURTHER, _SURE = 2.0, 300  # how far out for queries, where there are too few rows to choose it by
+_FURTHER, _SURE = 2.0, 1000  # how far out for queries, where there are too few rows to choose it by
 _FEWEST = 10  # pairs with which something can be measured
 
 
@@ -41,8 +41,8 @@ def fit(
     """Fit on pairs and measure on pairs that the fit has not seen.
 
     Up to 1,000 pairs are measured by five-fold cross-validation, more on a part that is held out; the map that is
-    returned is fitted on all pairs (a network is kept as it was measured). "auto" takes the candidate that keeps most
-    neighbours among those that find a row's own nearly as often as the best does, and as Procrustes does.
+    returned is fitted on all pairs (what takes long is kept as it was measured). "auto" takes the candidate with most
+    neighbours kept and rows found again, both counted alike, of those that find nearly as many as the best does.
 
     Args:
         source: (n, ds).
@@ -86,13 +86,13 @@ def _chosen(trials: Mapping[str, Trial]) -> tuple[str, str]:
     found = {name: trial.found for name, trial in trials.items()}
     if len(found) == 1:
         return next(iter(found)), "the only one tried: asked for, or too few pairs to tell others apart from it"
-    best = max(one.top1 for one in found.values())
-    least = max(best - _LESS, found["procrustes"].top1 if "procrustes" in found else 0.0)
+    least = max(one.top1 for one in found.values()) - _LESS
     fit_for_it = {name: one for name, one in found.items() if one.top1 >= least}
-    chosen = max(fit_for_it, key=lambda name: (fit_for_it[name].kept, fit_for_it[name].cosine))
+    chosen = max(fit_for_it, key=lambda name: (found[name].kept + found[name].top1, found[name].cosine))
     one = found[chosen]
     left = [name for name in found if name not in fit_for_it]
-    why = f"keeps {one.kept:.3f} of {one.k} neighbours among {one.pool:,}, most of {len(found)} tried"
+    why = f"keeps {one.kept:.3f} of {one.k} neighbours among {one.pool:,} and finds {one.top1:.3f} of the rows again, "
+    why += f"together most of {len(found)} tried"
     if left:
         why += f"; {', '.join(left)} set aside: top-1 below {least:.3f}"
     return chosen, why

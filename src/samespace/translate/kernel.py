@@ -23,7 +23,7 @@ from samespace.translate.rotations import turned
 __all__ = ["Kernel"]
 
 _PENALTY = 0.03  # .01 to .1 end alike
-_ALIKE = 1000  # pairs up to which the rotation has as much say as the regression; of more it has less
+_ALIKE, _MOST_SAY = 1000, 2.0  # pairs at which the rotation has as much say as the regression; how much with fewer
 _MOST = 10_000  # pairs that the regression is made of: time goes with their cube
 _BLOCK = 1024
 _LEAST = 1e-12
@@ -39,7 +39,7 @@ class Kernel:
     Attributes:
         source, target: Spaces.
         before, after: their Frames.
-        matrix: s R (ds, dt), s = min(1, sqrt(1000 / n)).
+        matrix: s R (ds, dt), s = min(2, sqrt(1000 / n)).
         rows: (n, ds) float32, the pairs' own in the Frame.
         outer: (n, dt) float32, a.
         reverse: the way back, a rotation.
@@ -79,7 +79,7 @@ class Kernel:
         taken = np.sort(np.random.default_rng(seed).permutation(there)[:_MOST])
         rows = pairs.x[taken].astype(np.float32)
         outer = _solved(rows, pairs.y[taken].astype(np.float32), _PENALTY / pairs.weights[taken])
-        share = min(1.0, (_ALIKE / len(rows)) ** 0.5)
+        share = min(_MOST_SAY, (_ALIKE / len(rows)) ** 0.5)
         facts = {"pairs": len(pairs), "rows_kept": len(rows)}
         frames, back = (pairs.before, pairs.after), replace(turn, facts={}).inverse()
         return cls(pairs.source, pairs.target, *frames, share * turn.matrix, rows, outer, back, facts=facts)

@@ -9,7 +9,6 @@ import numpy as np
 
 from samespace.space import Space, Vectors
 from samespace.translate.frame import Frame
-from samespace.translate.moments import Moments
 
 __all__ = ["Pairs"]
 
@@ -65,10 +64,6 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.x)
-
-    def moments(self) -> Moments:
-        """Their second moments."""
-        return Moments.of(self.x, self.y, self.weights)
 
 
 def _weights(given: np.ndarray | None, n: int) -> np.ndarray:

@@ -44,14 +44,25 @@ class Procrustes(Linear):
     @classmethod
     def on(cls, pairs: Pairs) -> "Procrustes":
         """Fit on pairs that are in their Frames."""
-        return cls.of(pairs.moments(), pairs.source, pairs.target, (pairs.before, pairs.after))
+        x, y, count = pairs.x, pairs.y * pairs.weights[:, None], int((pairs.weights > 0).sum())
+        if len(x) < x.shape[1]:  # few and wide: the same within what they span
+            span, inner = np.linalg.qr(x.T)
+            rotation = span @ polar(inner @ y, rank=count)
+        else:
+            rotation = polar(x.T @ y, rank=count)
+        return cls._made(rotation, count, pairs.source, pairs.target, (pairs.before, pairs.after))
 
     @classmethod
     def of(cls, moments: Moments, source: Space, target: Space, frames: tuple[Frame, Frame]) -> "Procrustes":
         """Fit on the moments of any number of pairs, in their Frames."""
-        rotation = polar(moments.xy, rank=moments.count)
+        return cls._made(polar(moments.xy, rank=moments.count), moments.count, source, target, frames)
+
+    @classmethod
+    def _made(
+        cls, rotation: np.ndarray, pairs: int, source: Space, target: Space, frames: tuple[Frame, Frame]
+    ) -> "Procrustes":
         shift, back = np.zeros(target.dim), np.zeros(source.dim)
-        return cls(source, target, *frames, rotation, shift, rotation.T, back, facts={"pairs": moments.count})
+        return cls(source, target, *frames, rotation, shift, rotation.T, back, facts={"pairs": pairs})
 
 
 def polar(matrix: np.ndarray, rank: int | None = None) -> np.ndarray:

@@ -7,7 +7,6 @@ Imports numpy only. Letters: n pairs, ds and dt source and target width.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -34,8 +33,10 @@ def ridge_rotation(source: Vectors, target: Vectors, *, weights: np.ndarray | No
 
 def turned(pairs: Pairs) -> Procrustes:
     """The same of pairs that are in their Frames."""
-    matrix, _ = Ridge.on(pairs.moments()).solve(_PENALTY)
-    return replace(Procrustes.on(pairs), **_both(polar(matrix, rank=len(pairs) - 1)))
+    ridge = Ridge.of(pairs.x, pairs.y, pairs.weights)
+    inner = ridge.projected / (ridge.values + _PENALTY * ridge.unit)[:, None]
+    rotation = ridge.vectors @ polar(inner, rank=len(pairs) - 1)
+    return replace(Procrustes.on(pairs), matrix=rotation, back=rotation.T)
 
 
 def blend(source: Vectors, target: Vectors, *, weights: np.ndarray | None = None) -> Linear:
@@ -44,8 +45,9 @@ def blend(source: Vectors, target: Vectors, *, weights: np.ndarray | None = None
     Keeps more neighbours than either, from a hundred pairs on.
     """
     pairs = Pairs.of(source, target, weights)
-    moments, rotation = pairs.moments(), Procrustes.on(pairs)
-    forth, back = Ridge.on(moments).solve(_LOOSE)[0], Ridge.of(pairs.y, pairs.x, pairs.weights).solve(_LOOSE)[0]
+    rotation = Procrustes.on(pairs)
+    forth = Ridge.of(pairs.x, pairs.y, pairs.weights).solve(_LOOSE)[0]
+    back = Ridge.of(pairs.y, pairs.x, pairs.weights).solve(_LOOSE)[0]
     mixed = [_mixed(rotation.matrix, forth), _mixed(rotation.back, back)]
     fields = {f: getattr(rotation, f) for f in ("source", "target", "before", "after", "shift", "back_shift", "facts")}
     return Linear(matrix=mixed[0], back=mixed[1], **fields)
@@ -54,7 +56,3 @@ def blend(source: Vectors, target: Vectors, *, weights: np.ndarray | None = None
 def _mixed(rotation: np.ndarray, regression: np.ndarray) -> np.ndarray:
     made: np.ndarray = rotation + _SHARE * np.linalg.norm(rotation) / np.linalg.norm(regression) * regression
     return made
-
-
-def _both(rotation: np.ndarray) -> dict[str, Any]:
-    return {"matrix": rotation, "back": rotation.T}

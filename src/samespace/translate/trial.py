@@ -46,6 +46,7 @@ What is not here was never the best: "kernel" keeps more than "local" and "mlp" 
 _FOLDS, _FOLDED = 5, 1000
 _SHARE, _MOST = 0.1, 2000  # held out of many pairs
 _K = 10
+_ENOUGH = 20  # rows of a fold that can be a pool
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +73,12 @@ class Trial:
 
     def measured(self, target: Vectors, by: float, corpus: str) -> Fidelity:
         """Fidelity of the translations put `by` times as far out, scored as the target Space scores."""
-        made = np.empty(self.carried.shape)
+        parts = []
         for number, after in enumerate(self.afters):
             here = self.frames == number
-            made[here] = self.carried[here] * (after.scale * by) + after.mean
-        pool = target[np.r_[self.rows, np.setdiff1d(np.arange(len(target)), self.rows)]]
-        return compare(target.space.vectors(made), pool, k=_neighbours(len(pool)), corpus=corpus)
+            made = target.space.vectors(self.carried[here] * (after.scale * by) + after.mean)
+            parts.append((made, target[_pool(self.rows[here], len(target))]))
+        return _over(parts, corpus)
 
 
 def candidates(n: int) -> tuple[str, ...]:
@@ -109,12 +110,13 @@ def _folds(source: Vectors, target: Vectors, seed: int) -> tuple[list[tuple[np.n
     n = len(source)
     order = np.random.default_rng(seed).permutation(n)
     few = n <= _FOLDED
+    both = (source, target)
     outs = np.array_split(order, _FOLDS) if few else [order[: min(_MOST, round(_SHARE * n))]]
     made = []
     for out in outs:
         rest = np.setdiff1d(order, out)
         rest = rest[~twins(source, rest, out)]
-        if len(rest) >= 2 and all(_differ(side, rest) for side in (source, target)):
+        if min(len(rest), len(out)) >= 2 and all(_differ(side, rows) for side in both for rows in (rest, out)):
             made.append((rest, np.sort(out)))
     words = f"{_FOLDS}-fold cross-validation" if few else f"{len(outs[0]):,} of {n:,} pairs held out"
     return made, words
@@ -137,17 +139,33 @@ def _tried(
     carried = [one.carried(source.data[out]) for one, (_, out) in zip(made, folds, strict=True)]
     rows = np.concatenate([out for _, out in folds])
     frames = np.repeat(np.arange(len(folds)), [len(out) for _, out in folds])
-    rest = np.setdiff1d(np.arange(len(source)), rows)
-    found = _in_frame(np.concatenate(carried), Frame.of(target).enter(target.data[np.r_[rows, rest]]))
+    true = Frame.of(target).enter(target.data)
+    found = _over([_framed(a, true[_pool(out, len(true))]) for a, (_, out) in zip(carried, folds, strict=True)])
     kept = made[0] if name in _SLOW and len(made) == 1 else None
     return Trial(rows, np.concatenate(carried), frames, tuple(one.after for one in made), found, split, kept)
 
 
-def _in_frame(made: np.ndarray, pool: np.ndarray) -> Fidelity:
-    """Fidelity by cosine in the Frame of the target."""
+def _pool(out: np.ndarray, n: int) -> np.ndarray:
+    """What held-out rows are looked for among: themselves, for a map draws all it makes to the rows it was fitted on.
+
+    Where they are too few to be a pool, all n rows follow them: what is measured is then on the low side.
+    """
+    return out if len(out) >= _ENOUGH else np.r_[out, np.setdiff1d(np.arange(n), out)]
+
+
+def _framed(made: np.ndarray, pool: np.ndarray) -> tuple[Vectors, Vectors]:
+    """Both for comparison by cosine in the Frame of the target."""
     space = Space("frame", pool.shape[1], "dot")
-    sides = [unit(rows) for rows in (made, pool)]
-    return compare(space.vectors(sides[0]), space.vectors(sides[1]), k=_neighbours(len(pool)))
+    return space.vectors(unit(made)), space.vectors(unit(pool))
+
+
+def _over(parts: Sequence[tuple[Vectors, Vectors]], corpus: str = "") -> Fidelity:
+    """The mean over folds, each a pair of what was made and its pool."""
+    pool = min(len(there) for _, there in parts)
+    found = [compare(made, there, k=_neighbours(pool), corpus=corpus) for made, there in parts]
+    shares = [one.pairs for one in found]
+    kept, top1, rank, cosine = np.average([[o.kept, o.top1, o.rank, o.cosine] for o in found], axis=0, weights=shares)
+    return Fidelity(float(kept), float(top1), float(rank), float(cosine), pool, sum(shares), _neighbours(pool), corpus)
 
 
 def _neighbours(pool: int) -> int:
