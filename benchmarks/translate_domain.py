@@ -1,6 +1,5 @@
 """Is another domain seen before a translation is applied to it; are single rows ranked by how right they are."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from benchmarks.data import cranfield
 from benchmarks.figure import Figure
-from benchmarks.translate_data import SOURCES, _texts, sentences, vectors
+from benchmarks.translate_data import SOURCES, origins, sentences, vectors
 from samespace.space import Vectors, similarity
 from samespace.translate.compose import compose
 from samespace.translate.confidence import confidence, steadiness
@@ -35,7 +34,8 @@ def figures(place: Path, quick: bool) -> Iterator[Figure]:
 
 def _domains(place: Path, texts: Sequence[str], letters: str, fits: Sequence[int]) -> Iterator[Figure]:
     """Looks at a special collection, at held-out rows, and at single sources, fitted on or left out."""
-    source = _sources(place, texts)
+    known = origins(place)
+    source = np.array([known.get(text, "?") for text in texts])
     special, held, single = list[bool](), list[bool](), list[bool]()
     shifts = list[float]()
     for letter in letters:
@@ -60,16 +60,6 @@ def _domains(place: Path, texts: Sequence[str], letters: str, fits: Sequence[int
                  wrong, ">= 1, held-out rows 0", flagged == 1 and wrong == 0, len(special), notes)  # fmt: skip
     yield Figure("one source of the general texts, fitted on or left out: flagged", one, "share of looks", None,
                  "<= 0.02", one <= 0.02, len(single), "gsm8k, captions, wiki, stories, …")  # fmt: skip
-
-
-def _sources(place: Path, texts: Sequence[str]) -> np.ndarray:
-    """Which source each sentence is of."""
-    known: dict[str, str] = {}
-    for name in SOURCES:
-        for text in _texts(place, name):
-            for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z\"'(])", " ".join(text.split())):
-                known.setdefault(sentence, name)
-    return np.array([known.get(text, "?") for text in texts])
 
 
 def _rows(source: Vectors, target: Vectors, fits: Sequence[int]) -> Iterator[Figure]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.data import Retrieval, cranfield, ndcg_at_k
 from benchmarks.figure import Figure, check
-from benchmarks.translate_data import MODELS, OUT, vectors
+from benchmarks.translate_data import MODELS, OUT, sentences, vectors
 from samespace.encode.load import load
 from samespace.encode.protocol import Encoder, Role
 from samespace.index.lance import LanceIndex
@@ -28,12 +28,15 @@ from samespace.index.protocol import FileRow, ItemRow
 from samespace.index.search import Searcher
 from samespace.items import Item, Locator, Modality, Text
 from samespace.space import Space, Vectors
+from samespace.translate.domain import Domain
+from samespace.translate.fit import fit
 
 __all__ = ["figures"]
 
 _PAIRS, _DEPTHS = (300, 1000), (50, 100, 200)
 _SHARES = (0.5, 0.9)
 _BARS = {300: (">= 0.82", ">= 0.87"), 1000: (">= 0.92", ">= 0.95")}
+_TEXTS, _GENERAL = 24_000, 10_000  # sentences of other kinds, and pairs of them
 _TIMED = 24  # documents that are encoded anew, to say what one costs
 
 
@@ -46,6 +49,7 @@ def figures(place: Path, quick: bool) -> Iterator[Figure]:
         yield from _status_quo(task, sides[old], sides[new], f"{old}→{new}")
         for n in _PAIRS:
             yield from _translated(task, sides[old], sides[new], f"{old}→{new}", n, draws)
+        yield _general(place, task, sides[old], sides[new], f"{old}→{new}", _GENERAL // 10 if quick else _GENERAL)
         yield from _searched(task, sides[old], sides[new], f"{old}→{new}", quick)
     yield from _cost(task)
 
@@ -129,6 +133,21 @@ def _translated(task: Retrieval, old: _Side, new: _Side, way: str, n: int, draws
             f"migrate {way}: the first {depth} by translation embedded and ranked, {text}", value, "of nDCG",
             mean["document"], bar, holds, 225, f"peer = translated only; {spread[f'stage {depth}']}",
         )  # fmt: skip
+
+
+def _general(place: Path, task: Retrieval, old: _Side, new: _Side, way: str, n: int) -> Figure:
+    """Pairs of other texts, however many: what is kept, and whether that is said before."""
+    texts = sentences(place, _TEXTS)
+    source, target = vectors(texts, old.letter)[:n], vectors(texts, new.letter)[:n]
+    full = _ndcg(task, new.queries, new.documents.data)
+    value = _ndcg(task, new.queries, fit(source, target, role="document")(old.documents).data) / full
+    domain = Domain.of(source)
+    assert domain is not None
+    look = domain.look(old.documents)
+    return Figure(
+        f"migrate {way}: {n:,} general pairs for the special collection", value, "of nDCG", None,
+        "flagged as another domain before", look.outside, 225, f"shift {look.shift:.2f}, other domain from .45",
+    )  # fmt: skip
 
 
 def _centred(vectors: Vectors) -> Vectors:
