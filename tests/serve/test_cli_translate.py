@@ -128,6 +128,7 @@ def test_apply_refuses_what_does_not_belong(place: Path) -> None:
     refused("there is no translator here", "apply", "nothing", "old.npy", "out.npy")
     refused("no format is known by '.csv'", "apply", "t", "old.npy", "out.csv", "--space", "acme/old@1")
     refused("--overwrite", "apply", "t", "old.npy", "new.npy", "--space", "acme/old@1")
+    refused("no is no folder\nMake it", "apply", "t", "old.npy", "no/out.npy", "--space", "acme/old@1")
     refused("npy has no room for it", "apply", "t", "old.npy", "o.npy", "--space", "acme/old@1", "--confidence", "c")
     next(Path("t").glob("tensors-*")).write_bytes(b"x")
     refused("has sha256", "apply", "t", "old.npy", "out.npy", "--space", "acme/old@1")

@@ -93,9 +93,9 @@ def test_auto_takes_the_map_that_bends_where_one_rotation_cannot():
 
 
 def test_what_is_tried_depends_on_how_many_pairs_there_are():
-    assert candidates(30) == ("procrustes",)
-    assert candidates(100) == ("procrustes", "ridge-rotation", "blend", "kernel")
-    assert candidates(300) == candidates(100_000) == ("procrustes", "ridge-rotation", "blend", "kernel", "affine")
+    assert candidates(30, 4) == ("procrustes",)
+    assert candidates(100, 24) == candidates(1919, 384) == ("procrustes", "ridge-rotation", "blend", "kernel")
+    assert candidates(100, 20) == candidates(1920, 384) == (*candidates(100, 24), "affine")
 
 
 def test_copies_are_not_in_what_is_fitted_and_what_is_held_out():

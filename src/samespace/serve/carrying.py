@@ -32,12 +32,14 @@ def carry(folder: str, given: str, out: Path, flags: Mapping[str, Any], line: Li
         as plain data: "rows" written, "left_out", "space" they are in, "domain" (Look), "verdict", "translator" (mark).
 
     Raises:
-        ValueError: `out` is there or of no known format, there are no rows, the translation has failed, or the rows are
-            of another domain.
+        ValueError: `out` is there, nowhere, or of no known format, there are no rows, the translation has failed, or
+            the rows are of another domain.
         SpaceMismatchError: the rows are of another Space than the translation is from.
     """
     saved = open_saved(folder)
     kind = format_of(out)
+    if not out.parent.is_dir():
+        raise ValueError(f"{out.parent} is no folder\nMake it, or name a file elsewhere")
     if out.exists() and not flags["overwrite"]:
         raise ValueError(f"{out} is there already\nName another file, or replace it: --overwrite")
     if flags["confidence"] and (saved.second is None or kind == ".npy"):

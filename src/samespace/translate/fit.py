@@ -65,7 +65,7 @@ def fit(
         raise ValueError(f"no method {method!r}\nGive one of: auto, {', '.join(METHODS)}")
     if len(source) != len(target) or len(source) < _FEWEST:
         return _unmeasured(fitted("procrustes" if method == "auto" else method, source, target, weights, seed), method)
-    names = candidates(len(source)) if method == "auto" else (method,)
+    names = candidates(len(source), source.space.dim) if method == "auto" else (method,)
     trials = try_all(names, source, target, weights, seed)
     if not trials:
         return _unmeasured(fitted(names[0], source, target, weights, seed), method)
