@@ -79,9 +79,10 @@ def test_for_people_it_is_a_table_with_no_text_and_no_vector(place):
         (("--items", "held.txt", "--pairs", "10", "--defence", "noise:much"), "no defence 'noise:much' ("),
         (("--items", "held.txt", "--pairs", "10", "--defence", "cut:64"), "64 cannot be kept)"),
         (("--items", "held.txt", "--pairs", "10", "--texts", "held.txt"), "0 texts of"),
+        (("--items", "held.txt", "--svg", "no/a.svg"), "no is no folder\nMake it"),
     ],
 )
 def test_bad_input_is_refused_with_the_mend(place, more, says):
-    done = run(place, *(str(place / one) if one.endswith(".txt") else one for one in more))
+    done = run(place, *(str(place / one) if one.endswith((".txt", ".svg")) else one for one in more))
     assert done.exit_code == 1
     assert says in done.stderr.replace("error: ", "")

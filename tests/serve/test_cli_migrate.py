@@ -49,6 +49,8 @@ def test_there_and_back(folder: Path, tmp_path: Path) -> None:
     assert plan["rows"] == 28 and plan["measured"]["pairs"] == 28 and not (tmp_path / "i/migration").exists()
     assert answer("migrate", place, "--status") == {"index": place, "stage": "at rest", "model": "hashing:64"}
     assert "not moving" in run("migrate", place, code=1).stderr
+    there = run("migrate", place, "--to", "hashing:64", code=1).stderr
+    assert "in the space of 'hashing:64' already" in there and f"search --index {place} WORDS" in there
     assert "move it there: samespace migrate" in run("search", *asked, "--model", "hashing:128", code=1).stderr
 
     now = answer("migrate", place, "--to", "hashing:128", "--sample", "20", "--limit", "0")
@@ -64,7 +66,9 @@ def test_there_and_back(folder: Path, tmp_path: Path) -> None:
     assert "moving    to hashing:128" in run("status", place).stdout
     assert "half-way" in run("index", str(folder), "--index", place, "--model", "hashing:128", code=1).stderr
     shown = run("migrate", place, "--status").stdout
-    assert "from hashing:64 to hashing:128: moving" in shown and "next" in shown
+    assert "from hashing:64 to hashing:128: moving" in shown and "20 of 28 rows (71.4%)" in shown
+    assert f"next      samespace migrate {place}, until" in shown
+    assert f"meanwhile: samespace search --index {place} --model hashing:128 WORDS" in shown
 
     said = run("migrate", place)
     assert "28 of 28 rows (100.0%)" in said.stdout and "--switch" in said.stdout and "disk" in said.stderr

@@ -277,6 +277,7 @@ def test_an_atlas_grows_and_is_drawn(place: Path) -> None:
     svg = Path("a.svg").read_text()
     assert "<script>" not in svg and "&lt;script&gt;" in svg and "2 translations" in svg
     assert "there is no atlas here" in run("spaces", "--atlas", "none").stderr
+    assert "no is no folder\nMake it" in run("spaces", "--atlas", "atlas", "--svg", "no/a.svg").stderr
 
 
 @pytest.mark.slow

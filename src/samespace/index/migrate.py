@@ -136,7 +136,9 @@ def _mover(uri: str, wait: float) -> Iterator[None]:
 def _new(uri: str, encoder: Encoder, model: str, sample: int) -> Record:
     index = LanceIndex.open(uri)
     if index.space == encoder.space:
-        raise StoreError(uri, f"it is in the space of {model!r} already", "Search it: samespace search WORDS")
+        raise StoreError(
+            uri, f"it is in the space of {model!r} already", f"Search it: samespace search --index {uri} WORDS"
+        )
     view = index.snapshot()
     if not len(view):
         raise StoreError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from samespace.errors import SpaceMismatchError
+from samespace.serve.outfile import require_folder
 from samespace.serve.sides import FileSide, IndexSide, ModelName, checked, side_of
 from samespace.serve.terminal import Line
 from samespace.serve.translating import usable
@@ -38,8 +39,7 @@ def carry(folder: str, given: str, out: Path, flags: Mapping[str, Any], line: Li
     """
     saved = open_saved(folder)
     kind = format_of(out)
-    if not out.parent.is_dir():
-        raise ValueError(f"{out.parent} is no folder\nMake it, or name a file elsewhere")
+    require_folder(out)
     if out.exists() and not flags["overwrite"]:
         raise ValueError(f"{out} is there already\nName another file, or replace it: --overwrite")
     if flags["confidence"] and (saved.second is None or kind == ".npy"):

@@ -51,7 +51,9 @@ def audit(source: str, own: str, texts: Path, **flags: Any) -> None:
     from samespace.probe.audit import audit as attacked
     from samespace.probe.audit_picture import svg
     from samespace.serve.auditing import behind, gather, possible, says
+    from samespace.serve.outfile import require_folder
 
+    require_folder(flags["svg"])
     line = Line(quiet=flags["quiet"] or flags["as_json"])
     gathered = gather(
         source, own, texts, items=flags["items"], labels=flags["labels"], space=flags["space"],

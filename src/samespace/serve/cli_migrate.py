@@ -209,5 +209,6 @@ def _next(uri: str, now: "Standing", share: float) -> str:
     if now.stage == "switched":
         return f"{command} --finish, or back: --rollback"
     if share < 1:
-        return f"{command}, until all is embedded; meanwhile: samespace search --model {printable(now.target)} WORDS"
+        search = f"samespace search --index {printable(uri)} --model {printable(now.target)} WORDS"
+        return f"{command}, until all is embedded; meanwhile: {search}"
     return f"{command} --switch"

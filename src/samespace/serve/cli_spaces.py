@@ -35,10 +35,12 @@ def spaces(places: tuple[str, ...], uri: str, atlas: Path | None, svg: Path | No
     other.
     """
     from samespace.index.lance import LanceIndex
+    from samespace.serve.outfile import require_folder
     from samespace.serve.session import open_index
     from samespace.translate.atlas import Atlas
     from samespace.translate.atlas_files import open_atlas
 
+    require_folder(svg)
     known = open_atlas(atlas) if atlas else Atlas()
     wanted = places or ((uri,) if not atlas or LanceIndex.exists(uri) else ())
     opened = [(place, open_index(place)) for place in wanted]
