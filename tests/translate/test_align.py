@@ -12,7 +12,7 @@ from samespace.translate.ica import fast_ica, whitening
 from samespace.translate.measure import measure
 from samespace.translate.near import unit
 from samespace.translate.procrustes import polar
-from samespace.translate.refine import anneal, first_map, polish, settle
+from samespace.translate.refine import COPY, anneal, first_map, halves, polish, settle
 
 SOURCES = 16
 
@@ -180,6 +180,16 @@ def test_the_late_stages_mend_a_rough_map():
     assert top1(rough) < 0.5
     assert top1(polish(x, y, rough, rng)) > top1(rough) + 0.3
     assert top1(polish(x, y, anneal(x, y, first_map(x, y, unit(x @ rough).astype(np.float32), y, rng), rng), rng)) > 0.8
+
+
+def test_two_halves_of_the_rows_agree_on_a_right_map_and_on_no_wrong_one():
+    source, target, (a, b) = spaces(1500, 0.1, seed=1)
+    x, y = (unit(v - v.mean(0)).astype(np.float32) for v in (source.data[:a], target.data[a:b]))
+    truth = polar((source.data - source.data.mean(0)).T @ (target.data - target.data.mean(0)))
+    rng = np.random.default_rng(0)
+    both, agreed = halves(x, y, truth, rng)
+    assert agreed > COPY and np.linalg.norm(polar(both) - truth) < 0.5 * np.linalg.norm(truth)
+    assert halves(x, y, polar(rng.standard_normal(truth.shape)), rng)[1] < min(COPY, agreed / 2)
 
 
 def test_the_same_items_in_another_order_are_recognised_and_found():
