@@ -148,6 +148,19 @@ def test_a_keyed_rotation_is_undone_without_a_pair():
     assert found["no pairs"].top1 > 0.9 and found["untranslated"].top1 < 0.01
 
 
+@pytest.mark.slow
+def test_with_a_few_leaked_pairs_all_the_other_rows_help():
+    plain = skewed(4000)
+    own = Space("made/own@1", 40).vectors(plain @ polar(np.random.default_rng(0).standard_normal((40, 40))))
+    held = HELD.vectors(plain + 0.2 * plain.std() * np.random.default_rng(1).standard_normal(plain.shape))
+    one, other = np.arange(2000), np.arange(2000, 4000)
+    case = Case(held[one], own[other], own[one])
+    leaked, rows = np.arange(12), np.arange(12, 1012)
+    alone = Procrustes.fit(case.held[leaked], case.truth[leaked])
+    found = disclosed(case, attack(case, leaked)(case.held[rows]), rows)
+    assert found.top1 > disclosed(case, alone(case.held[rows]), rows).top1 + 0.2
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -79,7 +79,9 @@ def test_fit_says_what_it_found_and_what_it_rests_on(place: Path) -> None:
     again = json.loads(run("translate", "report", "t", "--json").stdout)
     assert again == made
     text = run("translate", "report", "t").stdout
-    assert "acme/old@1 → acme/new@1" in text and "neighbours kept (chance" in text and "verdict: trusted" in text
+    assert "acme/old@1 → acme/new@1" in text and "verdict: trusted" in text
+    fidelity = made["fidelity"]
+    assert f"of {fidelity['k']} neighbours kept (chance {fidelity['k'] / fidelity['pool']:.3f})" in text
 
 
 def test_a_fit_can_be_repeated(place: Path) -> None:

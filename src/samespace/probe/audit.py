@@ -19,11 +19,12 @@ import numpy as np
 
 from samespace.space import Vectors
 from samespace.translate.align import align
+from samespace.translate.few import few
 from samespace.translate.frame import Frame
 from samespace.translate.linear import Linear
 from samespace.translate.near import unit
-from samespace.translate.procrustes import Procrustes
 from samespace.translate.protocol import Translator
+from samespace.translate.stretch import stretched
 from samespace.translate.verdict import of_runs
 
 __all__ = ["BASELINES", "Audit", "Case", "Disclosure", "attack", "audit", "disclosed"]
@@ -161,15 +162,14 @@ def attack(case: Case, leaked: np.ndarray, *, seed: int = 0, unpaired: Unpaired 
 
     Args:
         case: who holds what.
-        leaked: held rows whose items the attacker knows; none of them: align without pairs. The middles of both Spaces
-            are taken from all the rows there are.
+        leaked: held rows whose items the attacker knows; none of them: align without pairs. With some, all the other
+            rows of both sides help as far as they can (`few`).
         seed: of what is drawn.
         unpaired: how to align without pairs.
     """
     if not len(leaked):
         return unpaired(case.held, case.own, seed=seed)
-    frames = Frame.of(case.held), Frame.of(case.own)
-    return Procrustes.fit(case.held[leaked], case.truth[leaked], frames=frames)
+    return stretched(few(case.held, case.own, case.held[leaked], case.truth[leaked], seed=seed), 1.0)
 
 
 def disclosed(case: Case, made: Vectors, rows: np.ndarray) -> Disclosure:
