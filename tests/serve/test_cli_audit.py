@@ -64,6 +64,7 @@ def test_for_people_it_is_a_table_with_no_text_and_no_vector(place):
     done = run(place, "--items", str(place / "held.txt"), "--pairs", "50", "--quiet", "--defence", "bits:1")
     assert done.exit_code == 0, done.output
     assert "300 rows held, 400 texts of the attacker's" in done.stdout and "same model" in done.stdout
+    assert "left out: 0 rows without a text, 1 texts that are held" in done.stdout
     assert "not proven safe" in done.stdout and "ten nearest neighbours stay" in done.stdout
     assert not any(word in done.stdout for word in WORDS)
 

@@ -1,11 +1,15 @@
 """samespace migrate: the surface, on a small index of words."""
 
 import json
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from samespace.index import migrate
 from samespace.index.lance import LanceIndex
 from samespace.serve.cli import main
 
@@ -53,7 +57,9 @@ def test_there_and_back(folder: Path, tmp_path: Path) -> None:
     assert "in the space of 'hashing:64' already" in there and f"search --index {place} WORDS" in there
     assert "move it there: samespace migrate" in run("search", *asked, "--model", "hashing:128", code=1).stderr
 
-    now = answer("migrate", place, "--to", "hashing:128", "--sample", "20", "--limit", "0")
+    begun = run("migrate", place, "--to", "hashing:128", "--sample", "20", "--limit", "0", "--json")
+    assert "to embed  8 rows" in begun.stderr
+    now = json.loads(begun.stdout)
     assert (now["stage"], now["rows"], now["embedded"]) == ("moving", 28, 20)
     refused = run("migrate", place, "--switch", "--keep", "1.0", code=1).stderr
     assert "embedded by 'hashing:128'" in refused and "--keep" in refused
@@ -80,6 +86,24 @@ def test_there_and_back(folder: Path, tmp_path: Path) -> None:
     assert answer("migrate", place, "--finish")["stage"] == "finished"
     assert answer("migrate", place, "--status")["model"] == "hashing:128"
     assert "stage" not in run("status", place).stdout and "moving" not in run("status", place).stdout
+
+
+def test_a_stop_ends_in_order_and_the_same_command_goes_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, plain = str(tmp_path / "i"), migrate.move
+    run("index", str(folder), "--index", place, "--model", "hashing:64", "--quiet", "--no-ocr", "--no-speech")
+
+    def stopped(*args: Any, **named: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return plain(*args, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "move", stopped)
+        run("migrate", place, "--to", "hashing:128", "--sample", "20", "--switch", code=128 + signal.SIGTERM)
+    now = answer("migrate", place, "--status")
+    assert (now["stage"], now["embedded"]) == ("moving", 20)
+    assert answer("migrate", place, "--switch", "--to", "hashing:128")["stage"] == "switched"
 
 
 @pytest.mark.parametrize(

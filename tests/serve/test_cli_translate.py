@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from samespace import Space
 from samespace.serve.cli import main
+from samespace.serve.cli_spaces import _chain
 from samespace.serve.vector_files import VectorFile
 from samespace.translate.atlas_files import open_atlas
 from samespace.translate.files import load, open_saved
@@ -267,6 +268,12 @@ def test_an_index_is_a_side_and_can_be_exported(place: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_space_is_shown_with_those_it_was_derived_from() -> None:
+    whole = Space("acme/whole@1", 64, fingerprint="w")
+    shown = _chain(Space("acme/cut@1", 16, fingerprint="c", parent=whole))
+    assert [line.split()[:2] for line in shown] == [["acme/cut@1", "16"], ["from", "acme/whole@1"]]
+
+
 def test_an_atlas_grows_and_is_drawn(place: Path) -> None:
     fitted("--atlas", "atlas", "--source-space", "acme/old@1", "--target-space", "acme/new@1")
     done = run("translate", "fit", "new.npy", "old.npy", "--pairs", "rows", "--atlas", "atlas", "--quiet",
@@ -276,6 +283,9 @@ def test_an_atlas_grows_and_is_drawn(place: Path) -> None:
     assert len(atlas.translators) == 2 and atlas.route(Space("acme/old@1", 12), atlas.spaces[2]).fidelity is not None
     done = run("spaces", "--atlas", "atlas", "--svg", "a.svg")
     assert done.exit_code == 0 and done.stdout.count("└─") == 2
+    lines = done.stdout.splitlines()
+    here = lines.index("acme/old@1  12 wide, cosine")
+    assert lines[here + 1].startswith("  └─ acme/new@1"), "the ways that lead out of it stand below a space"
     svg = Path("a.svg").read_text()
     assert "<script>" not in svg and "&lt;script&gt;" in svg and "2 translations" in svg
     assert "there is no atlas here" in run("spaces", "--atlas", "none").stderr
