@@ -12,9 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from benchmarks.reason_small import WIDTH, Small, scores
 from samespace.reason.thought import Thought
+from samespace.train.reason_losses import text_ce
 
 __all__ = ["DEEP", "SHORT", "Chaser", "Questions", "World"]
 
@@ -106,6 +108,13 @@ class Chaser(Small):
     def scores(self, embedding: Tensor) -> Tensor:
         """Cosines over temperature (b, n) of queries with the documents of all names."""
         return scores(embedding, self.documents(self.embed(torch.arange(self.names)[:, None])))
+
+    def written(self, asked: Questions, steps: int) -> Tensor:
+        """The loss where the first steps of the path are written out: retrieval behind them, and these."""
+        path = asked.path[:, :steps]
+        thought = self.ask(asked, 0, written=path)
+        told = text_ce(thought, torch.cat([path, torch.full_like(path[:, :1], -100)], 1))
+        return functional.cross_entropy(self.scores(thought.embedding), asked.end) + told
 
     def hit(self, embedding: Tensor, asked: Questions) -> float:
         """Share of queries whose answer's document is nearest."""

@@ -18,7 +18,6 @@ from benchmarks.figure import Figure
 from benchmarks.reason_chase import DEEP, Chaser, Questions
 from benchmarks.reason_small import descend
 from samespace.reason.thought import Thought
-from samespace.train.reason_losses import text_ce
 from samespace.train.reason_switches import Switches
 
 __all__ = ["figures"]
@@ -74,7 +73,7 @@ def lengths(seed: int, *, quick: bool) -> dict[str, Lengths]:
     """Train and test every variant."""
     warm, further = (150, 100) if quick else (300, 200)
     explicit = Chaser(seed, DEEP)
-    descend(explicit, lambda drawn: _written(explicit, _NEAR.ask(_BATCH, drawn)), warm, seed)
+    descend(explicit, lambda drawn: explicit.written(_NEAR.ask(_BATCH, drawn), _TAUGHT), warm, seed)
     found = {"explicit, written out": _tested(explicit, Switches(snapped=True))}
     chosen = list(_VARIANTS)[1:5:3] if quick else list(_VARIANTS)
     for name in chosen:
@@ -87,14 +86,6 @@ def lengths(seed: int, *, quick: bool) -> dict[str, Lengths]:
         descend(model, loss, further, seed + 100)
         found[f"latent: {name}"] = _tested(model, switches)
     return found
-
-
-def _written(model: Chaser, asked: Questions) -> torch.Tensor:
-    """Retrieval behind the written steps, and these."""
-    path = asked.path[:, :_TAUGHT]
-    thought = model.ask(asked, 0, written=path)
-    told = text_ce(thought, torch.cat([path, torch.full_like(path[:, :1], -100)], 1))
-    return functional.cross_entropy(model.scores(thought.embedding), asked.end) + told
 
 
 def _thought(model: Chaser, switches: Switches, asked: Questions) -> torch.Tensor:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from benchmarks.figure import Figure, check
 from benchmarks.reason_chase import SHORT, Chaser, Questions
 from benchmarks.reason_small import descend
-from samespace.train.reason_losses import step_ce, text_ce
+from samespace.train.reason_losses import step_ce
 
 __all__ = ["figures"]
 
@@ -126,12 +126,10 @@ def _train(model: Chaser, mode: str, steps: int, seed: int) -> None:
 
 def _loss(model: Chaser, mode: str, asked: Questions) -> torch.Tensor:
     """Retrieval, and for the modes with steps what each step should say."""
+    if mode == "explicit":
+        return model.written(asked, DEPTHS)
     if mode == "none":
         thought, told = model.ask(asked, 0), 0.0 * asked.start.sum()
-    elif mode == "explicit":
-        thought = model.ask(asked, 0, written=asked.path)
-        ends = torch.full_like(asked.path[:, :1], -100)
-        told = text_ce(thought, torch.cat([asked.path, ends], 1))
     else:
         thought = model.ask(asked, DEPTHS, "parallel" if mode == "pause" else "scale")
         told = step_ce(thought, asked.path)

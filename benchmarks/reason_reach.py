@@ -6,8 +6,9 @@ only guess: it finds the leaf by following in one case of four, and guesses else
 hold the whole frontier: it is told, as the probabilities of its step, every node that is so many edges away, each
 alike. (Reasoning by superposition, arXiv:2505.12514; there nothing but one path is told.)
 
-The answer is the document of the leaf: among the two (chance 1/2), and among all 32 names (chance 1/32, or 1/2 by the
-question alone).
+Every mode starts from one model that was taught to follow chains in writing (the pointer chase), so that what differs
+is the branches alone. The answer is the document of the leaf: among the two (chance 1/2), and among all 32 names
+(chance 1/32, or 1/2 by the question alone).
 """
 
 import time
@@ -20,13 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.figure import Figure, check
-from benchmarks.reason_small import WIDTH, Small, descend, scores
+from benchmarks.reason_chase import SHORT, Chaser
+from benchmarks.reason_small import Small, descend, scores
 from samespace.reason.thought import Thought
 from samespace.train.reason_losses import step_ce, text_ce
 
 __all__ = ["figures"]
 
-_BATCH, _TEST, _NAMES, _DEPTH = 128, 4000, 32, 3
+_BATCH, _TEST, _NAMES, _DEPTH = 128, 4000, SHORT.names, 3
 _NODES = 2 ** (_DEPTH + 1) - 1
 
 
@@ -73,10 +75,11 @@ def ask(b: int, words: int, generator: torch.Generator) -> Trees:
 class Seeker(Small):
     """The small model, and the two tables that make an edge one token."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, taught: Chaser) -> None:
         super().__init__(_NAMES + 1, _DEPTH, seed)
         self.words = _NAMES + 3
-        self.sides = nn.Parameter(0.1 * torch.randn(2, _NAMES, WIDTH))
+        self.sides = nn.Parameter(taught.sides.detach().clone())
+        self.model.load_state_dict(taught.model.state_dict())
 
     def ask(self, b: int, generator: torch.Generator) -> Trees:
         """Draw b questions."""
@@ -116,14 +119,14 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
 
 def reach(seed: int, *, quick: bool) -> dict[str, tuple[float, float]]:
     """Train and test every mode: hits of two, and of all names."""
-    warm, further = (250, 500) if quick else (400, 900)
-    none, pause, written = Seeker(seed), Seeker(seed), Seeker(seed)
-    _train(none, "none", 80 if quick else warm, seed)
-    _train(pause, "pause", 80 if quick else warm, seed)
-    _train(written, "written", warm, seed)
-    latent = Seeker(seed)
-    latent.load_state_dict(written.state_dict())
-    _train(latent, "latent", further, seed + 100)
+    steps = 400 if quick else 900
+    chaser = Chaser(seed)
+    descend(chaser, lambda drawn: chaser.written(SHORT.ask(_BATCH, drawn), SHORT.depth), 250, seed)
+    none, pause, written, latent = (Seeker(seed, chaser) for _ in range(4))
+    _train(none, "none", 80 if quick else steps, seed)
+    _train(pause, "pause", 80 if quick else steps, seed)
+    _train(written, "written", 150 if quick else steps, seed)
+    _train(latent, "latent", steps, seed)
     with torch.inference_mode():
         asked = latent.ask(_TEST, torch.Generator().manual_seed(9999))
         thought = latent.think(latent.reads(asked), _DEPTH)

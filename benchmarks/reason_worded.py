@@ -12,6 +12,7 @@ Short form: a round of six, one seed, little training. Full form: a round of twe
 Letters: b questions, h tellings, s steps, w width, n names.
 """
 
+import copy
 import json
 import sys
 import time
@@ -113,8 +114,9 @@ def seeded(form: Form, seed: int) -> dict[str, dict[str, Any]]:
 
 
 @cache
-def _words() -> Any:
-    return tokenizer()
+def _loaded() -> tuple[Any, Any]:
+    """The tokenizer and the model as it comes."""
+    return tokenizer(), model(dtype=torch.bfloat16)
 
 
 class Teller(nn.Module):
@@ -122,15 +124,16 @@ class Teller(nn.Module):
 
     def __init__(self, form: Form, mode: str, seed: int) -> None:
         super().__init__()
-        self.mode, self.batch, self.tales = mode, form.batch, Tales(_words(), form.people)
-        self.model = adapted(model(dtype=torch.bfloat16), _FIRST, 16, seed)
+        words, plain = _loaded()
+        self.mode, self.batch, self.tales = mode, form.batch, Tales(words, form.people)
+        self.model = adapted(copy.deepcopy(plain), _FIRST, 16, seed)
         table = self.model.get_input_embeddings().weight.detach().float()
         head = nn.Linear(table.shape[1], table.shape[0], bias=False)
         head.weight = nn.Parameter(table, requires_grad=False)
         self.backbone = Backbone.of(self.model, head=head)  # in float32 it is five times as fast here
         with torch.no_grad():
-            plain = self.documents()
-        self.mean, self.spread = plain.mean(0), plain.std(0) + 1e-3
+            alone = self.documents()
+        self.mean, self.spread = alone.mean(0), alone.std(0) + 1e-3
         self.pauses = Latent(576, steps=DEPTHS, feedback="parallel", seed=seed)
 
     def think(self, asked: Asked) -> Thought:
