@@ -11,6 +11,7 @@ Letters: b questions, n nodes, e edges, s steps.
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,6 +220,7 @@ class Size:
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
     """Three seeds on a GPU, in the short form one; nothing without."""
     if not torch.cuda.is_available() or not (data / "prosqa").is_dir():
+        print("prosqa: not run, for want of a GPU or of the official questions", file=sys.stderr)
         return
     runs = [run(seed, data, Size()) for seed in range(1 if quick else 3)]
     for mode in runs[0]:

@@ -15,6 +15,7 @@ Letters: b questions, n facts, t tokens, w width, d width of MiniLM, s steps.
 """
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -120,6 +121,7 @@ class Query(Small):
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
     """Three seeds; in the short form one. What is done is kept under benchmarks/out/reason, so a run can be stopped."""
     if not (data / "strategyqa").is_dir():
+        print("strategy: not run, for want of the shared data", file=sys.stderr)
         return
     torch.set_num_threads(1)
     names = list(MODES)[:_QUICK] if quick else list(MODES)
