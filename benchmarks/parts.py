@@ -88,10 +88,12 @@ BENCHMARKS = {
         alone=True,
     ),
     "train": Benchmark(
-        "what losses and batches are worth on real pairs, what the picture trunk gives and costs",
+        "what losses and batches are worth on real pairs, what the picture trunk and the starter give and cost",
         {
             "trunk": "train_trunk:figures",
             "losses": "train_losses:figures",
+            "starter": "train_starter:figures",
+            "mixed": "train_mixed:figures",
         },
     ),
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from samespace.train.starter_rows import Row
 
-__all__ = ["Say", "by_name", "named", "nearest", "pictures", "recall"]
+__all__ = ["Say", "by_name", "named", "nearest", "pictures", "recall", "wordings"]
 
 Say = Callable[[Sequence[str]], np.ndarray]
 """Texts (n) → their vectors as questions (n, d), at unit length."""
@@ -42,13 +42,16 @@ def nearest(items: np.ndarray, labels: Sequence[str]) -> float:
     return float(np.mean([labels[j] == label for j, label in zip(scores.argmax(axis=1), labels, strict=True)]))
 
 
-def by_name(rows: Sequence[Row], items: np.ndarray, say: Say, labels: Sequence[str] | None = None) -> float:
-    """Items by the plain name of their label, against the names of all labels there."""
-    keys = list(labels or [row.label for row in rows])
-    first = {key: row.captions[0] for key, row in zip(keys, rows, strict=True)}
-    order = sorted(first)
-    right = np.array([order.index(key) for key in keys])
-    return named(items, say([first[key] for key in order]), right)
+def by_name(items: np.ndarray, keys: Sequence[str], names: Mapping[str, Sequence[str]], say: Say) -> float:
+    """Share of items (n, d) whose best name is that of their key (n), among all names: key → its wordings."""
+    order = sorted(names)
+    said = np.stack([say(names[key]).mean(axis=0) for key in order])
+    return named(items, said, np.array([order.index(key) for key in keys]))
+
+
+def wordings(rows: Sequence[Row], count: int) -> dict[str, tuple[str, ...]]:
+    """Label → the first `count` ways to say it."""
+    return {row.label: row.captions[:count] for row in rows}
 
 
 def pictures(
@@ -58,7 +61,7 @@ def pictures(
 
     Args:
         rows: set → its rows.
-        made: set → vectors of its pictures, row by row, at unit length.
+        made: set → vectors of its pictures, row by row, at unit length; only those kept apart are looked at.
         say: the text side.
     """
     found: dict[str, tuple[float, float]] = {}
@@ -79,6 +82,11 @@ def pictures(
             found[f"{name} R@{k}"] = recall(said, made[where][at], k), k / len(at)
     shop, things = rows["grocery_photos"], rows["subject_photos"]
     other = [i for i, r in enumerate(shop) if r.apart]
-    found["grocery 81"] = by_name([shop[i] for i in other], made["grocery_photos"][other], say), 1 / 81
-    found["subjects 15"] = by_name(things, made["subject_photos"], say, [r.fold for r in things]), 1 / 15
+    labels, kinds = [shop[i].label for i in other], [r.fold for r in things]
+    for count, text in ((1, ""), (3, ", 3 wordings")):
+        names = wordings(shop, count)
+        found[f"grocery 81{text}"] = by_name(made["grocery_photos"][other], labels, names, say), 1 / len(names)
+    for count, text in ((1, ""), (2, ", 2 wordings")):
+        names = {r.fold: r.captions[:count] for r in things}
+        found[f"subjects 15{text}"] = by_name(made["subject_photos"], kinds, names, say), 1 / len(names)
     return found

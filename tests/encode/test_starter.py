@@ -9,7 +9,7 @@ import torch
 from PIL import Image as Pillow
 from test_lite0 import published
 
-from samespace.encode import hashing, lite0, lite0_sound, sound, starter, starter_file
+from samespace.encode import hashing, lite0, lite0_sound, looks, sound, starter, starter_file
 from samespace.encode.contract import check_encoder
 from samespace.encode.doctor_subject import pictures
 from samespace.encode.lite0_net import Net
@@ -23,7 +23,7 @@ WIDTH = 64
 def tensors(seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     net = {f"net.{k}": v.numpy() for k, v in Net.from_published(published(seed)).state_dict().items()}
-    shapes = {"picture.weight": (WIDTH, 1280), "picture.bias": (WIDTH,), "sound.weight": (WIDTH, 544)}
+    shapes = {"picture.weight": (WIDTH, looks.WIDTH), "picture.bias": (WIDTH,), "sound.weight": (WIDTH, 544)}
     shapes |= {"sound.bias": (WIDTH,), "names": (1000, WIDTH), "mean": (WIDTH,)}
     return net | {name: rng.normal(size=shape) / 9 for name, shape in shapes.items()}
 
@@ -78,13 +78,15 @@ def test_a_picture_is_its_head_and_the_names_of_its_classes_in_the_cone(made) ->
     net = Net()
     net.load_state_dict({k[4:]: torch.from_numpy(v).float() for k, v in held.items() if k.startswith("net.")})
     item = pictures()[0]
-    f = net.eval().features(lite0.pixels(item.blob, 96)[None])[0].astype(np.float64)
+    seen = looks.looks(net.eval(), lite0.pixels(item.blob, 96)[None])[0].astype(np.float64)
+    f = seen[:1280]
     unit = lambda x: x / np.linalg.norm(x)  # noqa: E731
     logits = held["net.classifier.weight"] @ f + held["net.classifier.bias"]
     best = np.argsort(-logits)[:10]
     shares = np.exp(logits[best] - logits.max())
     named = unit(sum(p * held["names"][c] for p, c in zip(shares / shares.sum(), best, strict=True)))
-    row = unit(held["picture.weight"] @ f + held["picture.bias"]) + 0.7 * named
+    told = np.concatenate([np.sqrt(f), seen[1280:]])
+    row = unit(held["picture.weight"] @ told + held["picture.bias"]) + 0.7 * named
     mean = held["mean"]
     middle, length = unit(mean), min(np.linalg.norm(mean), 0.999)
     wanted = length * middle + np.sqrt(1 - length**2) * unit(row - (row @ middle) * middle)
@@ -195,6 +197,8 @@ def test_the_network_on_numpy_is_the_one_on_torch(height: int, width: int) -> No
     x = np.random.default_rng(0).normal(size=(2, 3, height, width)).astype(np.float32)
     wanted = net.features(x)
     assert np.abs(other.features(x) - wanted).max() <= 1e-4 * np.abs(wanted).max()
+    for mine, torchs in zip(other.stages(x), net.stages(x), strict=True):
+        assert np.abs(mine - torchs).max() <= 1e-4 * np.abs(torchs).max()
     for mine, torchs in zip(other.inner(x, (11, 16)), net.inner(x, (11, 16)), strict=True):
         assert np.abs(mine - torchs).max() <= 1e-4 * np.abs(torchs).max()
 
@@ -206,3 +210,19 @@ def test_it_sees_and_hears_without_torch(file, made, monkeypatch) -> None:
     items = [pictures()[0], recording(np.random.default_rng(0).normal(size=9_000).astype(np.float32) / 9)]
     assert np.allclose(bare.encode(items).data, made.encode(items).data, atol=1e-4)
     assert type(bare.senses.net).__name__ == "NumpyNet"
+
+
+@pytest.mark.parametrize("side", [96, 128])
+def test_looks_are_features_spread_and_quarters(side: int) -> None:
+    net = Net.from_published(published())
+    x = np.random.default_rng(0).normal(size=(2, 3, side, side)).astype(np.float32)
+    made = looks.looks(net, x)
+    inner, last = (torch.from_numpy(m) for m in net.inner(x, (11, 16)))
+    quarters = torch.nn.functional.adaptive_avg_pool2d(last, 2).flatten(1)
+    parts = [torch.from_numpy(net.features(x)), inner.mean((2, 3)), inner.flatten(2).std(2), quarters]
+    wanted = torch.cat(parts, 1).numpy()
+    assert made.shape == (2, looks.WIDTH)
+    assert np.allclose(made, wanted, atol=1e-4 * np.abs(wanted).max())
+    shaped = looks.shaped(made)
+    assert np.allclose(shaped[:, :1280] ** 2, np.maximum(made[:, :1280], 0), atol=1e-5)
+    assert np.array_equal(shaped[:, 1280:], made[:, 1280:])

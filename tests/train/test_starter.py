@@ -41,34 +41,43 @@ def recall(weight, bias, features, said: Said) -> float:
     return float((scores.argmax(axis=1) == np.arange(len(scores))).mean())
 
 
-def test_the_closed_form_is_where_nothing_is_better() -> None:
+def test_the_closed_form_is_the_ridge() -> None:
     features, said = toy()
     said = Said(said.captions, said.of, said.labels, np.linspace(1, 3, len(features)))
-    other = features + 0.1
-    got = starter_fit.ridge([features, other], said, 0.3)
+    features = features * np.linspace(0.2, 3, 24).astype(np.float32) + 1
+    whitening = Whitening.fit(features, said.weights, 0.5, 24)
+    got = starter_fit.closed([whitening(features)], said) @ whitening.white.T
+    share = said.weights / said.weights.sum()
+    x = features - share @ features
+    covariance = x.T @ (x * share[:, None])
+    scale = 1 / np.sqrt(np.diag(covariance).mean())  # all one part
+    scaled = covariance * scale**2
+    wanted = np.linalg.solve(
+        scaled + 0.5 * np.trace(scaled) / 24 * np.eye(24), (x * scale).T @ (said.means() * share[:, None])
+    )
+    assert np.allclose(got, wanted.T * scale, atol=1e-4)
+    both = starter_fit.closed([whitening(features), whitening(features)], said) @ whitening.white.T
+    assert np.allclose(both, got, atol=1e-5), "the mean over views"
 
-    def cost(weight) -> float:
-        share = said.weights / said.weights.sum()
-        errors = [((view @ weight.T - said.means()) ** 2).sum(axis=1) @ share for view in (features, other)]
-        return sum(errors) / 2 + 0.3 * (weight**2).sum()
 
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        away = got + rng.normal(size=got.shape) * 0.01
-        assert cost(away) > cost(got)
-    nudged = [cost(got + step * np.eye(*got.shape, 3)) for step in (-1e-3, 1e-3)]
-    assert nudged[0] == pytest.approx(nudged[1], rel=1e-4), "its slope is 0"
-
-
-def test_whitened_features_have_unit_variance_under_the_weights() -> None:
+def test_without_strength_features_are_white_under_the_weights() -> None:
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(300, 8)) @ rng.normal(size=(8, 8)) + 3).astype(np.float32)
     weights = rng.uniform(0.1, 2, 300)
-    x = Whitening.fit(features, weights, 5)(features).astype(np.float64)
+    x = Whitening.fit(features, weights, 0.0, 5)(features).astype(np.float64)
     share = weights / weights.sum()
     assert x.shape == (300, 5)
     assert np.allclose(share @ x, 0, atol=1e-4)
     assert np.allclose((x * share[:, None]).T @ x, np.eye(5), atol=1e-3)
+
+
+def test_a_part_of_small_numbers_counts_as_much_as_one_of_large() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 6)).astype(np.float32)
+    uneven = features * np.repeat([1e-3, 50.0], [2, 4]).astype(np.float32)
+    made = [Whitening.fit(rows, np.ones(200), 0.4, 6, (2, 4))(rows) for rows in (features, uneven)]
+    grams = [rows @ rows.T for rows in made]
+    assert np.allclose(*grams, atol=1e-2)
 
 
 def test_the_contrastive_head_learns_and_the_seed_decides() -> None:
@@ -110,6 +119,9 @@ def test_replayed_features_are_called_their_own_class() -> None:
     features = np.maximum(rng.normal(size=(100, 200)), 0).astype(np.float32)
     made = starter_fit.replayed(features, classifier)
     assert made.min() >= 0
+    more = starter_fit.replayed(np.concatenate([features, features[:, :3]], axis=1), classifier)
+    assert np.allclose(more[:, :200], made, atol=1e-5)
+    assert np.allclose(more[:, 200:], features[:, :3].mean(axis=0), atol=1e-5), "beyond the classifier, the mean"
     assert ((made @ classifier.T).argmax(axis=1) == np.arange(40)).mean() > 0.9
 
 
@@ -132,7 +144,7 @@ def test_replay_keeps_what_the_rows_never_show() -> None:
 def test_heads_are_summed_at_their_shares_into_one() -> None:
     features, _ = toy()
     rng = np.random.default_rng(0)
-    whitening = Whitening.fit(features * 2 + 1, np.ones(len(features)), 10)
+    whitening = Whitening.fit(features * 2 + 1, np.ones(len(features)), 0.1, 10)
     heads = [
         (rng.normal(size=(16, 10)) * size, rng.normal(size=16) * size, share) for size, share in ((1, 1), (9, 0.5))
     ]

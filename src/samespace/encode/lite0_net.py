@@ -118,6 +118,17 @@ class Net(nn.Module):
         return np.asarray(self(torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last)).numpy())
 
     @torch.inference_mode()
+    def stages(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Maps after 11 and after 16 blocks (b, c, h', w'), and the features, in one pass."""
+        x = self.stem(torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last))
+        for block in self.blocks[:11]:
+            x = block(x)
+        inner = x.numpy().copy()
+        for block in self.blocks[11:]:
+            x = block(x)
+        return inner, x.numpy(), self.head(x).mean(dim=(2, 3)).numpy()
+
+    @torch.inference_mode()
     def inner(self, pixels: np.ndarray, stops: Sequence[int]) -> list[np.ndarray]:
         """Maps after each of `stops` blocks, (b, c, h', w') each; stops rise."""
         x = self.stem(torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last))

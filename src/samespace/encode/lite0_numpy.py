@@ -27,6 +27,13 @@ class NumpyNet:
         made: np.ndarray = x.mean(axis=(1, 2))
         return made
 
+    def stages(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Maps after 11 and after 16 blocks (b, c, h', w'), and the features, in one pass."""
+        inner = self._blocks(self._stem(pixels), 0, 11)
+        last = self._blocks(inner, 11, 16)
+        features = self._pointwise(last, "head", relu=True).mean(axis=(1, 2))
+        return inner.transpose(0, 3, 1, 2), last.transpose(0, 3, 1, 2), features
+
     def inner(self, pixels: np.ndarray, stops: Sequence[int]) -> list[np.ndarray]:
         """Maps after each of `stops` blocks, (b, c, h', w') each; stops rise."""
         x, done, made = self._stem(pixels), 0, list[np.ndarray]()

@@ -1,6 +1,6 @@
 """The starter's weights: one safetensors file with the network, the heads, and what was written down of them.
 
-Tensors, float16: net.* (the folded network), picture.weight (d, 1280) and bias, sound.weight (d, 544) and bias,
+Tensors, float16: net.* (the folded network), picture.weight (d, 2784) and bias, sound.weight (d, 544) and bias,
 names (c, d) of the classifier's classes, mean (d) of texts. Its header holds the facts: JSON under "facts".
 
 Knows nothing of texts or of how it was trained. Imports numpy; safetensors when it is opened, torch where it is here.
@@ -20,6 +20,7 @@ import numpy as np
 
 from samespace.encode import engine, lite0, lite0_sound, sound
 from samespace.encode.bound import laid
+from samespace.encode.looks import FEATURES, looks, shaped
 from samespace.errors import MissingExtraError, WeightsError, WeightsNotFoundError
 from samespace.items import Audio, Image
 
@@ -46,7 +47,7 @@ class Senses:
         side = int(self.facts["side"])
 
         def forward(batch: list[int]) -> np.ndarray:
-            return self.seen(self.net.features(np.stack([lite0.pixels(items[i].blob, side) for i in batch])))
+            return self.seen(looks(self.net, np.stack([lite0.pixels(items[i].blob, side) for i in batch])))
 
         keys = [item.digest() for item in items]
         return engine.run([1] * len(items), forward, budget=_BATCH, dim=len(self.mean), keys=keys)
@@ -61,13 +62,13 @@ class Senses:
         keys = [item.digest() for item in items]
         return engine.run([1] * len(items), forward, budget=1, dim=len(self.mean), keys=keys)
 
-    def seen(self, features: np.ndarray) -> np.ndarray:
-        """Features of pictures (n, 1280) → (n, d): the head and ConSE, in the cone."""
+    def seen(self, rows: np.ndarray) -> np.ndarray:
+        """Looks of pictures (n, 2784) → (n, d): the head and ConSE, in the cone."""
         held = self.tensors
-        made = _unit(features @ held["picture.weight"].T + held["picture.bias"])
+        made = _unit(shaped(rows) @ held["picture.weight"].T + held["picture.bias"])
         share = float(self.facts["conse"])
         if share:
-            logits = features @ held["net.classifier.weight"].T + held["net.classifier.bias"]
+            logits = rows[:, :FEATURES] @ held["net.classifier.weight"].T + held["net.classifier.bias"]
             made = made + share * conse(logits, held["names"], int(self.facts["top"]), float(self.facts["sharp"]))
         return laid(made, self.mean)
 

@@ -25,7 +25,7 @@ from samespace.train.vectors import encoded
 __all__ = ["PICTURES", "SHARES", "SOUNDS", "Material", "balanced"]
 
 SHARES: Mapping[str, float] = {
-    "openstax_figures": 0.5, "grocery_photos": 0.2, "emoji_names": 0.2, "cooking_photos": 0.02, "storybook_pages": 0.08,
+    "openstax_figures": 0.45, "grocery_photos": 0.28, "emoji_names": 0.2, "cooking_photos": 0.02, "storybook_pages": 0.05,
 }  # fmt: skip
 """Sets of pictures that are trained on, and how often a picture of each is drawn."""
 PICTURES = (*SHARES, "subject_photos")
@@ -69,7 +69,7 @@ class Material:
         return np.asarray(self.say(plain) + self.say([_photo(name) for name in plain])) / 2
 
     def seen(self, name: str, view: int = 0) -> np.ndarray:
-        """(n, 1280) features of a set's pictures."""
+        """(n, 2784) looks of a set's pictures."""
         return views.seen(self.net, self.rows[name], view, self.side, self.folder, self.seed)
 
     def heard(self, name: str, view: int = 0) -> np.ndarray:

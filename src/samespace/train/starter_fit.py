@@ -1,7 +1,7 @@
 """How the starter's heads are fitted: the closed form and the contrastive head, summed; class replay so that nothing
 that the trunk knew is forgotten; ConSE comes on top when a picture is encoded.
 
-    ridge        to the mean of what is said of an item, in closed form
+    closed       ridge to the mean of what is said of an item
     contrastive  symmetric InfoNCE with several positives: items of one label fit each other's captions
     replay       features that the classifier would call class c (mean + its centred weights), towards the name of c
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Folded", "Said", "Whitening", "contrastive", "replayed", "ridge", "summed"]
+__all__ = ["Folded", "Said", "Whitening", "closed", "contrastive", "replayed", "summed"]
 
 _REPLAYED = 256  # classes a step
 
@@ -46,26 +46,43 @@ class Said:
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """Features x (n, ds) → (x - mean) @ white (n, k), about unit variance."""
+    """Features x (n, ds) → (x - mean) @ white (n, k): directions of much variance about 1, of little less.
+
+    white = S V (L + strength * mean L)^-1/2, with V, L of the covariance of x S, and S scaling each part of the
+    features to a mean variance of 1. The closed form of a ridge of that strength is then the plain mean of y x^T, and a
+    step of a gradient goes as far in every direction that the data know well.
+    """
 
     mean: np.ndarray
     white: np.ndarray
 
     @classmethod
-    def fit(cls, features: np.ndarray, weights: np.ndarray, width: int) -> "Whitening":
-        """On features (n, ds) with weights (n)."""
-        share = (weights / weights.sum())[:, None]
-        mean = (features * share).sum(axis=0, dtype=np.float64)
+    def fit(
+        cls, features: np.ndarray, weights: np.ndarray, strength: float, width: int, parts: Sequence[int] = ()
+    ) -> "Whitening":
+        """On features (n, ds) with weights (n); `parts` are the widths of parts of the features, () = one."""
+        features = features.astype(np.float32, copy=False)
+        share = (weights / weights.sum()).astype(np.float32)[:, None]
+        mean = (features * share).sum(axis=0, dtype=np.float64).astype(np.float32)
         centred = features - mean
-        values, vectors = np.linalg.eigh(centred.T @ (centred * share))
-        keep = min(width, int((values > values[-1] * 1e-6).sum()))
-        white = vectors[:, ::-1][:, :keep] / np.sqrt(values[::-1][:keep])
-        return cls(mean.astype(np.float32), white.astype(np.float32))
+        covariance = centred.T @ (centred * share)
+        scale = _scales(np.diag(covariance), parts or (len(mean),))
+        values, vectors = np.linalg.eigh(covariance * np.outer(scale, scale))  # float32: a third of the time
+        values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+        white = vectors[:, :width] / np.sqrt(values[:width] + strength * values.mean())
+        return cls(mean, (scale[:, None] * white).astype(np.float32))
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(n, ds) → (n, k) float32."""
         made: np.ndarray = ((features - self.mean) @ self.white).astype(np.float32)
         return made
+
+
+def _scales(variances: np.ndarray, parts: Sequence[int]) -> np.ndarray:
+    """(ds) what each feature is multiplied by, so that the features of a part have a mean variance of 1."""
+    ends = np.cumsum(parts)
+    means = [variances[end - part : end].mean() for part, end in zip(parts, ends, strict=True)]
+    return np.repeat(1 / np.sqrt(np.maximum(means, 1e-12)), parts).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,16 +98,14 @@ class Folded:
         return made
 
 
-def ridge(views: Sequence[np.ndarray], said: Said, strength: float) -> np.ndarray:
-    """(dt, k): min over W of the weighted sum of |W x - mean caption|² + strength |W|², over all views (n, k)."""
+def closed(views: Sequence[np.ndarray], said: Said) -> np.ndarray:
+    """(dt, k): the closed form of a ridge to the mean captions, of the strength that the views (n, k) were whitened by.
+
+    min over W of the mean of |W x - y|² + strength |W|²: in whitened features simply the mean of y x^T.
+    """
     share = (said.weights / said.weights.sum())[:, None]
-    wanted, width = said.means().astype(np.float64), views[0].shape[1]
-    gram, cross = strength * np.eye(width), np.zeros((width, wanted.shape[1]))
-    for view in views:
-        x = view.astype(np.float64)
-        gram += x.T @ (x * share) / len(views)
-        cross += x.T @ (wanted * share) / len(views)
-    made: np.ndarray = np.linalg.solve(gram, cross).T.astype(np.float32)
+    wanted = said.means() * share
+    made: np.ndarray = (sum(wanted.T @ view for view in views) / len(views)).astype(np.float32)
     return made
 
 
@@ -162,16 +177,18 @@ def contrastive(
     return weight.detach().numpy(), bias.detach().numpy()
 
 
-def replayed(features: np.ndarray, classifier: np.ndarray) -> np.ndarray:
-    """Features (c, ds) that stand for the classes of a classifier (c, ds), without any picture of them.
+def replayed(looks: np.ndarray, classifier: np.ndarray) -> np.ndarray:
+    """Looks (c, ds) that stand for the classes of a classifier (c, f), without any picture of them.
 
-    The mean feature, and on top the class's weights less those of all, at the length that features (n, ds) usually
-    have from their mean; below 0 there is nothing, as ReLU has it.
+    The mean of looks (n, ds) all along; on top of its first f features the class's weights less those of all, at the
+    length that features usually have from their mean; below 0 there is nothing, as ReLU has it.
     """
-    mean = features.mean(axis=0)
-    usual = float(np.median(np.linalg.norm(features - mean, axis=1)))
-    made: np.ndarray = np.maximum(mean + usual * _unit(classifier - classifier.mean(axis=0)), 0)
-    return made.astype(np.float32)
+    width = classifier.shape[1]
+    features, mean = looks[:, :width], looks.mean(axis=0)
+    usual = float(np.median(np.linalg.norm(features - mean[:width], axis=1)))
+    made = np.tile(mean, (len(classifier), 1))
+    made[:, :width] = np.maximum(mean[:width] + usual * _unit(classifier - classifier.mean(axis=0)), 0)
+    return made
 
 
 def summed(whitening: Whitening, features: np.ndarray, heads: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> Folded:

@@ -14,6 +14,7 @@ import numpy as np
 
 from samespace.encode import lite0, lite0_sound, picture, sound
 from samespace.encode.lite0_net import Net
+from samespace.encode.looks import looks
 from samespace.items import Audio
 from samespace.train.starter_rows import Row
 
@@ -25,13 +26,13 @@ _SLANT = 0.2  # natural logarithm of how much wider or narrower than the picture
 
 
 def seen(net: Net, rows: Sequence[Row], view: int, side: int, folder: Path, seed: int = 0) -> np.ndarray:
-    """Features (n, 1280) float32 of one view of pictures; what is drawn comes from seed, view and row."""
+    """Looks (n, 2784) float32 of one view of pictures; what is drawn comes from seed, view and row."""
 
     def one(at: int) -> np.ndarray:
         pixels = _part(rows[at], np.random.default_rng([seed, view, at]), side) if view else _whole(rows[at], side)
-        return np.asarray(net.features(pixels[None])[0])
+        return np.asarray(looks(net, pixels[None])[0])
 
-    return _kept(f"picture {lite0.FILE.sha256} {side} {view} {seed}", rows, one, folder)
+    return _kept(f"looks {lite0.FILE.sha256} {side} {view} {seed}", rows, one, folder)
 
 
 def heard(net: Net, rows: Sequence[Row], view: int, folder: Path, seed: int = 0) -> np.ndarray:

@@ -13,8 +13,9 @@ import numpy as np
 
 from samespace.encode import starter_file
 from samespace.encode.load import load as load_encoder
+from samespace.encode.looks import PARTS, shaped
 from samespace.train.material import SHARES, Material, balanced
-from samespace.train.starter_fit import Folded, Whitening, contrastive, replayed, ridge, summed
+from samespace.train.starter_fit import Folded, Whitening, closed, contrastive, replayed, summed
 from samespace.train.starter_rows import Row
 
 __all__ = ["Config", "pictures", "run", "sounds"]
@@ -28,17 +29,18 @@ class Config:
     out: Path  # folder for starter.safetensors and for what is computed on the way
     text: str = "multilingual-e5-small"  # text encoder into whose space pictures and sounds are put; stays as it is
     side: int = 192  # of a picture, in pixels
-    parts: int = 1  # views of a picture beside the whole: parts of it, mirrored or not
-    width: int = 768  # of the whitened features
-    ridge: float = 0.3  # strength of the closed form, in units of a feature's variance
-    epochs: int = 12  # passes of the contrastive head
+    parts: int = 0  # views of a picture or sound beside the whole, to train on
+    width: int = 1400  # of the whitened features
+    ridge: float = 0.4  # strength of the closed form, in units of a feature's mean variance
+    epochs: int = 10  # passes of the contrastive head
     batch: int = 768  # pictures
-    learning_rate: float = 2e-3  # at its peak
-    closed: float = 0.5  # share of the closed form beside the contrastive head
-    conse: float = 0.7  # share of ConSE beside both
-    sharp: float = 1.0  # what the classifier's logits are multiplied by in ConSE
+    learning_rate: float = 6e-4  # at its peak
+    replay: float = 0.6  # share of the loss on ImageNet's classes
+    closed: float = 0.7  # share of the closed form beside the contrastive head
+    conse: float = 0.4  # share of ConSE beside both
+    sharp: float = 0.5  # what the classifier's logits are multiplied by in ConSE
     top: int = 10  # classes that ConSE takes
-    sound_ridge: float = 0.3  # strength of the closed form of sounds
+    sound_ridge: float = 0.3  # strength of the closed form of sounds, in units of a feature's mean variance
     seed: int = 0  # of views, order, captions and dropout
 
     def __post_init__(self) -> None:
@@ -54,11 +56,10 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     mean = made.middle([row for name in SHARES for row in made.rows[name] if not row.apart])
     seen = pictures(made, config, mean)
     heard = sounds(made, config, mean)
-    names = made.names - mean
     tensors = {f"net.{name}": rows.numpy() for name, rows in made.net.state_dict().items()}
     tensors |= {"picture.weight": seen.weight, "picture.bias": seen.bias, "mean": mean}
     tensors |= {"sound.weight": heard.weight, "sound.bias": heard.bias}
-    tensors |= {"names": names / np.linalg.norm(names, axis=1, keepdims=True)}
+    tensors |= {"names": _unit(made.names - mean)}
     facts = {"text": config.text, "target": made.text.space.to_dict(), "side": config.side}
     facts |= {name: getattr(config, name) for name in ("conse", "sharp", "top")}
     settings = {k: v for k, v in asdict(config).items() if k not in ("data", "out")}
@@ -87,18 +88,18 @@ def pictures(
     weights = balanced(rows, SHARES)
     said = made.said([row for some in rows.values() for row in some], weights, mean, deal)
     plain = [np.concatenate([made.seen(n, view)[at[n]] for n in rows]) for view in range(config.parts + 1)]
-    whitening = Whitening.fit(plain[0], weights, config.width)
-    views = [whitening(view) for view in plain]
-    closed = ridge(views, said, config.ridge)
-    names = made.names - mean
-    names /= np.linalg.norm(names, axis=1, keepdims=True)
-    classes = whitening(replayed(plain[0], made.net.classifier.weight.numpy()))
+    looks = [shaped(view) for view in plain]
+    whitening = Whitening.fit(looks[0], weights, config.ridge, config.width, PARTS)
+    views = [whitening(view) for view in looks]
+    start = closed(views, said)
+    classes = replayed(plain[0], made.net.classifier.weight.numpy())
     weight, bias = contrastive(
-        views, said, np.zeros_like(closed), replay=(classes, names), epochs=config.epochs, batch=config.batch,
-        learning_rate=config.learning_rate, seed=config.seed,
+        views, said, start / np.linalg.norm(views[0] @ start.T, axis=1).mean(),
+        replay=(whitening(shaped(classes)), _unit(made.names - mean)),
+        epochs=config.epochs, batch=config.batch, learning_rate=config.learning_rate, replay_weight=config.replay, seed=config.seed,
     )  # fmt: skip
-    flat = np.zeros(len(closed), np.float32)
-    return summed(whitening, plain[0], [(weight, bias, 1.0), (closed, flat, config.closed)])
+    flat = np.zeros(len(start), np.float32)
+    return summed(whitening, looks[0], [(weight, bias, 1.0), (start, flat, config.closed)])
 
 
 def sounds(
@@ -115,7 +116,12 @@ def sounds(
     weights = balanced(rows, dict.fromkeys(rows, 1.0))
     said = made.said([row for some in rows.values() for row in some], weights, mean, deal)
     plain = [np.concatenate([made.heard(n, view)[at[n]] for n in rows]) for view in range(config.parts + 1)]
-    plain = [view / np.linalg.norm(view, axis=1, keepdims=True) for view in plain]
-    whitening = Whitening.fit(plain[0], weights, min(config.width, len(weights) - 1))
-    closed = ridge([whitening(view) for view in plain], said, config.sound_ridge)
-    return summed(whitening, plain[0], [(closed, np.zeros(len(closed), np.float32), 1.0)])
+    plain = [_unit(view) for view in plain]
+    whitening = Whitening.fit(plain[0], weights, config.sound_ridge, config.width)
+    head = closed([whitening(view) for view in plain], said)
+    return summed(whitening, plain[0], [(head, np.zeros(len(head), np.float32), 1.0)])
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    made: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return made
