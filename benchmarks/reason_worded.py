@@ -134,14 +134,14 @@ class Teller(nn.Module):
         with torch.no_grad():
             alone = self.documents()
         self.mean, self.spread = alone.mean(0), alone.std(0) + 1e-3
-        self.pauses = Latent(576, steps=DEPTHS, feedback="parallel", seed=seed)
+        self.pauses = Latent(table.shape[1], steps=DEPTHS, feedback="parallel", seed=seed)
 
     def think(self, asked: Asked) -> Thought:
         """Read b stories with one question each, and think as the mode says; as many steps as tellings."""
         ids = torch.cat([asked.story, asked.question[:, 0]], 1)
         ids = torch.cat([ids, torch.full_like(ids[:, :1], self.tales.end)], 1)
         feedback = {"pause": "parallel", "explicit": "snap"}.get(self.mode, "scale")
-        reasoner = self.pauses if self.mode == "pause" else Latent(576, feedback=feedback)  # type: ignore[arg-type]
+        reasoner = self.pauses if self.mode == "pause" else Latent(self.backbone.width, feedback=feedback)  # type: ignore[arg-type]
         steps = 0 if self.mode == "none" else asked.path.shape[-1]
         return reasoner(self.backbone, {"input_ids": ids}, steps=steps)  # type: ignore[no-any-return]
 
@@ -208,7 +208,7 @@ def trained(teller: Teller, steps: int, seed: int) -> None:
         torch.nn.utils.clip_grad_norm_(teller.parameters(), 1.0)
         optimizer.step()
         if number % 20 == 19:
-            print(f"# {teller.mode} step {number + 1}: loss {float(loss):.3f}", file=sys.stderr, flush=True)
+            print(f"# {teller.mode} step {number + 1}: loss {loss.item():.3f}", file=sys.stderr, flush=True)
 
 
 def _listed(values: list[float]) -> str:

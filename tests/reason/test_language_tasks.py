@@ -42,6 +42,39 @@ def test_a_tale_is_followed_from_one_to_the_next() -> None:
                 assert int(asked.answer[row, m]) == int(asked.path[row, m, -1])
 
 
+@pytest.mark.slow
+def test_tellers_of_every_mode_are_trained_and_a_run_goes_on_where_it_stopped(monkeypatch, tmp_path) -> None:
+    """The whole part on a tiny random model in SmolLM2's place; with it, learning takes minutes."""
+    pytest.importorskip("peft")
+    from benchmarks import reason_worded as worded
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = LlamaConfig(**sizes, vocab_size=80, tie_word_embeddings=True, initializer_range=0.1)
+    plain = LlamaForCausalLM(config).eval().requires_grad_(False)
+    before = [p.clone() for p in plain.parameters()]
+    words = Words()
+    monkeypatch.setattr(worded, "_loaded", lambda: (words, plain))
+    monkeypatch.setattr(worded, "_FIRST", 0)
+    monkeypatch.setattr(worded, "OUT", tmp_path)
+    form = worded.Form("tiny", 6, 2, 2, 2, 2, 4, 1)
+    found = worded.seeded(form, 0)
+    assert sorted(found) == sorted(["explicit", "latent", "zeroed", "other query's", "none", "pause"])
+    assert all(len(one["hits"]) == 5 and all(0 <= hit <= 1 for hit in one["hits"]) for one in found.values())
+    assert all(torch.equal(a, b) for a, b in zip(before, plain.parameters(), strict=True)), "the base stays as it is"
+    monkeypatch.setattr(worded, "Teller", None)
+    assert worded.seeded(form, 0) == found, "what is done is not done again"
+    losses = worded.Form("tiny", 6, 8, 25, 0, 0, 4, 1)
+    monkeypatch.undo()
+    monkeypatch.setattr(worded, "_loaded", lambda: (words, plain))
+    monkeypatch.setattr(worded, "_FIRST", 0)
+    teller = worded.Teller(losses, "explicit", 0)
+    first = teller.loss(2, torch.Generator().manual_seed(0)).item()
+    worded.trained(teller, 25, 0)
+    assert teller.loss(2, torch.Generator().manual_seed(0)).item() < first - 0.3
+
+
 @pytest.fixture(scope="module")
 def few() -> Data:
     """Forty questions whose facts are what their steps say."""
