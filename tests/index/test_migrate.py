@@ -154,6 +154,9 @@ def test_what_is_searched_goes_first_then_what_is_trusted_least(moving, new) -> 
     assert sorted(level[rows]) == level[rows].tolist()
     others = [i for i in others if Text(text(wanted[0])).digest() != view.digests[i].as_py()]
     assert level[rows].max() <= level[others].min()
+    at = pa.compute.index_in(sample, value_set=view.digests).to_numpy()
+    np.testing.assert_allclose(level[at], 1, atol=1e-5)
+    assert level[rows].max() < 0.99
 
 
 def test_hits_are_noted_only_while_an_index_moves(tmp_path, new) -> None:
@@ -171,8 +174,10 @@ def test_what_is_indexed_and_forgotten_meanwhile_is_followed(moving, new) -> Non
     commit(index, old, range(ROWS, ROWS + 10))
     assert len(collection.snapshot()) == ROWS + 10
     assert places(Searcher(collection, new).search(text(ROWS + 4), hybrid=False))[0] == f"/notes/{ROWS + 4}.txt"
+    there = set(record_of(index.uri).sample)
+    gone = [n for n in range(ROWS) if Text(text(n)).digest() in there][:2]
     with index.writer() as writer:
-        writer.remove(["/notes/0.txt", "/notes/1.txt"])
+        writer.remove([f"/notes/{n}.txt" for n in gone])
         writer.maintain()
     now = move(index.uri, new)
     assert now.embedded == now.rows == ROWS + 8
