@@ -24,7 +24,7 @@ REAL = (
 BESIDE = ("A-B", "A-C", "B-C")  # where mini-vec2vec's recipe is run too
 NEAR = ("A-A~turn", "A-A~warp")
 CURVE = ((4000, 3), (5000, 3), (16_000, 1))  # rows a side, seeds
-OTHER = (("P-A", 8000), ("P-C", 8000), ("L-A", 8000), ("L-C", 8000), ("A-F", 8000))
+OTHER = (("P-A", 8000), ("P-C", 8000), ("L-A", 8000), ("L-C", 8000), ("A-F", 5000))
 SOURCES: tuple[tuple[str, int, Sides, str], ...] = (
     ("A-C", 8000, "taught", "encyclopedia and textbooks against questions and stories"),
     ("A-B", 8000, "taught", "encyclopedia and textbooks against questions and stories"),

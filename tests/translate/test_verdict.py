@@ -39,7 +39,7 @@ def runs(noise: float) -> tuple[Procrustes, Procrustes, np.ndarray]:
     return fitted[0], fitted[1], rows
 
 
-@pytest.mark.parametrize(("noise", "level"), [(0.0, "trusted"), (0.05, "trusted"), (0.14, "doubtful"), (2.0, "failed")])
+@pytest.mark.parametrize(("noise", "level"), [(0.0, "trusted"), (0.05, "trusted"), (0.16, "doubtful"), (2.0, "failed")])
 def test_runs_are_judged_by_their_agreement(noise, level):
     one, other, rows = runs(noise)
     source, target = HERE.vectors(rows[:300]), THERE.vectors(np.random.default_rng(1).standard_normal((500, 32)))
