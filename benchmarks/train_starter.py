@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.figure import Figure, check
 from benchmarks.train_data import OUT
-from benchmarks.train_starter_measure import by_name, nearest, pictures, wordings
+from benchmarks.train_starter_measure import Measured, by_name, nearest, pictures, wordings
 from benchmarks.train_trunk import milliseconds
 from samespace.encode import starter, starter_file
 from samespace.encode.bound import laid
@@ -68,19 +68,19 @@ def _pictures(made: Material, model: starter.Starter, config: Config, quick: boo
     say = lambda texts: model.encode([Text(t) for t in texts], role="query").data  # noqa: E731
     value = pictures(rows, shipped, say)
     named = pictures(rows, {n: _conse(model.senses, looks[n]) for n in rows}, say)
-    dealt: Mapping[str, tuple[float, float]] = {}
+    dealt: Mapping[str, Measured] = {}
     if not quick:
         mean = model.senses.mean
         head = fit_pictures(made, config, mean, deal=1)
         dealt = pictures(rows, {n: laid(head(shaped(looks[n])), mean) for n in rows}, say)
-    for name, (found, chance) in value.items():
+    for name, found in value.items():
         bar = f">= {BARS[name]}" if name in BARS else None
-        notes = f"peer: ConSE, nothing trained; chance {chance:.3f}"
-        notes += f"; captions dealt out anew {dealt[name][0]:.3f}" if dealt else ""
-        yield Figure(f"starter: {name}", found, "share", named[name][0], bar, check(found, bar) if bar else None,
-                     round(1 / value[name.replace("R@10", "R@1")][1]), notes)  # fmt: skip
+        notes = f"peer: ConSE, nothing trained; chance {found.chance:.3f}"
+        notes += f"; captions dealt out anew {dealt[name].share:.3f}" if dealt else ""
+        yield Figure(f"starter: {name}", found.share, "share", named[name].share, bar,
+                     check(found.share, bar) if bar else None, found.n, notes)  # fmt: skip
     if dealt:
-        worst = max(share - chance for share, chance in dealt.values())
+        worst = max(one.share - one.chance for one in dealt.values())
         yield Figure("starter: captions dealt out anew, furthest above chance", worst, "share", None, "<= 0.05",
                      worst <= 0.05, len(dealt), "the worst of all measures of pictures by text")  # fmt: skip
 

@@ -5,15 +5,26 @@ captions go through the same lines. A tie counts against the right answer. Lette
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from samespace.train.starter_rows import Row
 
-__all__ = ["Say", "by_name", "named", "nearest", "pictures", "recall", "wordings"]
+__all__ = ["Measured", "Say", "by_name", "named", "nearest", "pictures", "recall", "wordings"]
 
 Say = Callable[[Sequence[str]], np.ndarray]
 """Texts (n) → their vectors as questions (n, d), at unit length."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A share, what chance gives, and how many were asked."""
+
+    share: float
+    chance: float
+    n: int
+
 
 _POOL = 600
 _SEED = 0  # of the mixed pool
@@ -54,17 +65,15 @@ def wordings(rows: Sequence[Row], count: int) -> dict[str, tuple[str, ...]]:
     return {row.label: row.captions[:count] for row in rows}
 
 
-def pictures(
-    rows: Mapping[str, Sequence[Row]], made: Mapping[str, np.ndarray], say: Say
-) -> dict[str, tuple[float, float]]:
-    """All measures of pictures by text: each in a share, and what chance gives.
+def pictures(rows: Mapping[str, Sequence[Row]], made: Mapping[str, np.ndarray], say: Say) -> dict[str, Measured]:
+    """All measures of pictures by text.
 
     Args:
         rows: set → its rows.
         made: set → vectors of its pictures, row by row, at unit length; only those kept apart are looked at.
         say: the text side.
     """
-    found: dict[str, tuple[float, float]] = {}
+    found: dict[str, Measured] = {}
     book, signs = rows["openstax_figures"], rows["emoji_names"]
     apart = np.array([i for i, r in enumerate(book) if r.apart])
     pools = {
@@ -79,14 +88,16 @@ def pictures(
     for name, (where, at, texts) in asked.items():
         said = say(texts)
         for k in (1, 10):
-            found[f"{name} R@{k}"] = recall(said, made[where][at], k), k / len(at)
+            found[f"{name} R@{k}"] = Measured(recall(said, made[where][at], k), k / len(at), len(at))
     shop, things = rows["grocery_photos"], rows["subject_photos"]
     other = [i for i, r in enumerate(shop) if r.apart]
     labels, kinds = [shop[i].label for i in other], [r.fold for r in things]
     for count, text in ((1, ""), (3, ", 3 wordings")):
         names = wordings(shop, count)
-        found[f"grocery 81{text}"] = by_name(made["grocery_photos"][other], labels, names, say), 1 / len(names)
+        share = by_name(made["grocery_photos"][other], labels, names, say)
+        found[f"grocery 81{text}"] = Measured(share, 1 / len(names), len(labels))
     for count, text in ((1, ""), (2, ", 2 wordings")):
         names = {r.fold: r.captions[:count] for r in things}
-        found[f"subjects 15{text}"] = by_name(made["subject_photos"], kinds, names, say), 1 / len(names)
+        share = by_name(made["subject_photos"], kinds, names, say)
+        found[f"subjects 15{text}"] = Measured(share, 1 / len(names), len(kinds))
     return found

@@ -25,7 +25,8 @@ from samespace.train.vectors import encoded
 __all__ = ["PICTURES", "SHARES", "SOUNDS", "Material", "balanced"]
 
 SHARES: Mapping[str, float] = {
-    "openstax_figures": 0.45, "grocery_photos": 0.28, "emoji_names": 0.2, "cooking_photos": 0.02, "storybook_pages": 0.05,
+    "openstax_figures": 0.45, "grocery_photos": 0.28, "emoji_names": 0.2, "cooking_photos": 0.02,
+    "storybook_pages": 0.05,
 }  # fmt: skip
 """Sets of pictures that are trained on, and how often a picture of each is drawn."""
 PICTURES = (*SHARES, "subject_photos")

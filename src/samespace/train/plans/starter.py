@@ -81,7 +81,7 @@ def pictures(
         config: how to fit.
         mean: (dt) of texts.
         keep: what to train on, of what is not apart: by set and row.
-        deal: a seed to deal captions out anew: the control.
+        deal: a seed to deal captions and the names of replayed classes out anew: the control.
     """
     at = {n: [i for i, r in enumerate(made.rows[n]) if not r.apart and keep(n, r)] for n in SHARES}
     rows = {n: [made.rows[n][i] for i in some] for n, some in at.items() if some}
@@ -92,11 +92,14 @@ def pictures(
     whitening = Whitening.fit(looks[0], weights, config.ridge, config.width, PARTS)
     views = [whitening(view) for view in looks]
     start = closed(views, said)
-    classes = replayed(plain[0], made.net.classifier.weight.numpy())
+    classes, names = replayed(plain[0], made.net.classifier.weight.numpy()), _unit(made.names - mean)
+    if deal is not None:
+        names = names[np.random.default_rng(deal).permutation(len(names))]
     weight, bias = contrastive(
         views, said, start / np.linalg.norm(views[0] @ start.T, axis=1).mean(),
-        replay=(whitening(shaped(classes)), _unit(made.names - mean)),
-        epochs=config.epochs, batch=config.batch, learning_rate=config.learning_rate, replay_weight=config.replay, seed=config.seed,
+        replay=(whitening(shaped(classes)), names),
+        epochs=config.epochs, batch=config.batch, learning_rate=config.learning_rate, replay_weight=config.replay,
+        seed=config.seed,
     )  # fmt: skip
     flat = np.zeros(len(start), np.float32)
     return summed(whitening, looks[0], [(weight, bias, 1.0), (start, flat, config.closed)])
