@@ -74,22 +74,14 @@ def align(
     before, after = Frame.of(source), Frame.of(target)
     x, y = before.enter(source.data).astype(np.float32), after.enter(target.data).astype(np.float32)
     facts: dict[str, Any] = {"method": f"align:{method}", "rows": [len(source), len(target)], "seed": seed}
-    copy = False
     if method == "axes":
-        for axial in match_axes(x, y, rng, widths=widths, runs=runs or RUNS, tell=tell):
-            tell("first map")
-            rough = first_map(x, y, *_coordinates(x, y, axial), rng)
-            both, agreed = halves(x, y, rough, rng)
-            facts |= {"value": axial.agreement.value, "values": [list(one) for one in axial.values], "halves": agreed}
-            copy = agreed >= COPY and axial.agreement.value >= FOUND
-            if copy:
-                rough = both
-                break
+        rough, copy, found = _by_axes(x, y, rng, widths, runs or RUNS, tell)
+        facts |= found
     else:
         tell("anchors")
         coordinates = anchored(x, y, rng, runs[0] if runs else CLUSTERINGS)
         tell("first map")
-        rough = first_map(x, y, *coordinates, rng)
+        rough, copy = first_map(x, y, *coordinates, rng), False
     if not copy:
         tell("annealing")
         rough = anneal(x, y, rough, rng)
@@ -136,6 +128,20 @@ def _enough(side: Vectors) -> None:
             f"{different} different rows of {side.space}: without pairs at least {_FEWEST:,} are needed, 8,000 are "
             "good\nGive more, or pairs: fit(source, target)"
         )
+
+
+def _by_axes(
+    x: np.ndarray, y: np.ndarray, rng: np.random.Generator, widths: tuple[int, ...], runs: tuple[int, ...], tell: Tell
+) -> tuple[np.ndarray, bool, dict[str, Any]]:
+    """A first map by more and more axes; whether the Spaces are nearly turned copies, which ends it; and the facts."""
+    for axial in match_axes(x, y, rng, widths=widths, runs=runs, tell=tell):
+        tell("first map")
+        rough = first_map(x, y, *_coordinates(x, y, axial), rng)
+        both, agreed = halves(x, y, rough, rng)
+        facts = {"value": axial.agreement.value, "values": [list(one) for one in axial.values], "halves": agreed}
+        if agreed >= COPY and axial.agreement.value >= FOUND:
+            return both, True, facts
+    return rough, False, facts
 
 
 def _coordinates(x: np.ndarray, y: np.ndarray, axial: Axial) -> tuple[np.ndarray, np.ndarray]:
