@@ -1,6 +1,6 @@
 """Another start without pairs: centres of clusters, matched by how alike they are to each other.
 
-It finds Spaces that are nearly turned copies of one another, and fails between encoders that differ: their centres do
+It finds Spaces that are nearly turned copies of one another, and little between encoders that differ: their centres do
 not correspond. Kept to compare with.
 
 Imports numpy, and scipy for the assignment. Letters: n, m rows of the two sides, ds, dt widths, c centres a run.
