@@ -170,7 +170,7 @@ def test_json_cannot_be_nested_to_death():
 _TEXT = st.text(max_size=12)
 _VALUES = {
     "text": _TEXT,
-    "number": st.integers(-(10**9), 10**9) | st.floats(-1e6, 1e6).map(lambda v: round(v, 3)),
+    "number": st.integers(-(1 << 62), 1 << 62) | st.floats(allow_nan=False, allow_infinity=False),
     "size": st.integers(0, 10**12),
     "date": st.sampled_from(["2024", "2024-05", "2024-05-31", "2024-05-31 10:30", "30d", "6mo", "90min", "today"]),
 }

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import lance
 import made_rows as rows
 import pytest
 
 from samespace import Space, errors
+from samespace.index import versions
 from samespace.index.lance import LanceIndex
 from samespace.index.torn import before_torn, repair
 
@@ -87,3 +89,38 @@ def test_where_nothing_is_whole_nothing_is_deleted(tmp_path, red: Space):
     assert len(list((folder / "files.lance" / "_versions").glob("*.manifest"))) == 4
     with pytest.raises(errors.IndexDamagedError):
         LanceIndex.open(folder)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_broken_tag_where_no_writer_was_interrupted_is_damage(tmp_path, red: Space, part: str):
+    folder = tmp_path / "i"
+    index = LanceIndex.create(folder, red, "m")
+    with index.writer() as writer:
+        rows.commit(writer, red, 1)
+    versions.save(str(folder), "whole")
+    tear(folder / part / "_refs" / "tags" / "whole.json", "empty")
+    with pytest.raises(errors.IndexDamagedError, match="tag of"):
+        LanceIndex.open(folder).status()
+    if part == "files.lance":
+        with pytest.raises(errors.IndexDamagedError, match="tag of"):
+            versions.saved(str(folder))
+
+
+@pytest.mark.parametrize("how", ["empty", "cut", "zeros"])
+def test_readers_see_the_other_tags_while_the_writer_of_one_is_gone(tmp_path, red: Space, how: str):
+    folder = tmp_path / "i"
+    index = made(folder, red)
+    versions.save(str(folder), "whole")
+    with pytest.raises(RuntimeError), index.writer() as writer:
+        rows.commit(writer, red, 4)
+        raise RuntimeError
+    for part in PARTS:
+        lance.dataset(str(folder / part)).tags.create("torn", 1)
+        tear(folder / part / "_refs" / "tags" / "torn.json", how)
+    (saved,) = versions.saved(str(folder))
+    assert (saved.name, saved.files) == ("whole", 3) and saved.created.tzinfo is not None
+    assert LanceIndex.open(folder).status().files
+    with index.writer() as writer:
+        assert not list(folder.glob("*/_refs/tags/torn.json"))
+        writer.maintain()
+    assert [one.name for one in versions.saved(str(folder))] == ["whole"]

@@ -194,9 +194,9 @@ class LanceIndex:
     def status(self) -> Status:
         """What it is and how it stands."""
         with reading(self.uri):
-            view = self._tables.view()
+            view, there = self._tables.view(), sized(self.uri)
+            used = usages(view, there)
         tables = (view.files, view.items, view.vectors)
-        there = sized(self.uri)
         return tally(
             self.uri,
             self.card,
@@ -205,7 +205,7 @@ class LanceIndex:
             size=sum(there.sizes("").values()),
             versions=max(len(t.versions()) for t in tables),
             fragments=sum(len(t.get_fragments()) for t in tables),
-            used=usages(view, there),
+            used=used,
             moving=record.target.model if (record := load(self.uri)) is not None else "",
         )
 

@@ -45,6 +45,7 @@ _CLOCK = re.compile(r"(?:([0-9]{1,4}):)?([0-9]{1,4}):([0-9]{2}(?:\.[0-9]{1,6})?)
 _AGO = re.compile(r"([0-9]{1,6})(min|h|d|w|mo|y)")
 _AGO_SECONDS = {"min": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "mo": 30.44 * 86400, "y": 365.25 * 86400}
 _DAY = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2})(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?)?)?)?")
+_REAL = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,20})?(?:e[+-][0-9]{2,3})?")  # as Python writes any float
 _LONGEST = 1_000  # characters of one literal
 _LARGEST = 1 << 62
 
@@ -111,9 +112,10 @@ def _number(value: Value) -> int | float | None:
 
 
 def _plain_number(text: str) -> int | float | None:
-    if re.fullmatch(r"-?[0-9]{1,18}", text):
+    if re.fullmatch(r"-?[0-9]{1,19}", text):
         return int(text)
-    return float(text) if re.fullmatch(r"-?[0-9]{1,18}\.[0-9]{1,9}", text) else None
+    found = float(text) if _REAL.fullmatch(text) else math.inf
+    return found if math.isfinite(found) else None
 
 
 def _size(value: Value) -> int | None:

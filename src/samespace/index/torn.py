@@ -1,16 +1,18 @@
-"""Versions that a power cut tore: they have their name, and not all of their bytes.
+"""Versions and tags that a power cut tore: they have their name, and not all of their bytes.
 
 Lance names a version before anybody can sync it. If the power goes in that instant the name may stay and the bytes may
 not, and Lance opens nothing of such a table. The version was never acknowledged, as that comes after the sync; so the
 newest one that is whole is the table. The lock file, synced before anything is written, says that a writer did not come
 to its end:
-without it a broken version is damage, and is said to be.
+without it a broken version is damage, and is said to be. So with a tag, by which a snapshot has its name.
 
 Knows nothing of rows. Imports lance.
 """
 
+import json
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import lance
 from samespace.durably import fsync
 from samespace.index.lock import unfinished
 
-__all__ = ["NOTE", "before_torn", "repair"]
+__all__ = ["NOTE", "before_torn", "repair", "tags"]
 
 _MOST = 8  # versions that may be torn: one change writes two at most
 _LAST = (1 << 64) - 1  # versions are named by what is left to it, so that the newest comes first
@@ -35,7 +37,7 @@ def before_torn(table: Path) -> Any | None:
 
 
 def repair(folder: Path, parts: Iterable[str]) -> list[str]:
-    """Delete all torn versions, for the owner of the lock after a crash: each clean-up reads every version.
+    """Delete all torn versions and tags, for the owner of the lock after a crash: each clean-up reads every version.
 
     Args:
         folder: the index folder.
@@ -52,7 +54,39 @@ def repair(folder: Path, parts: Iterable[str]) -> list[str]:
                 (folder / part / "_versions" / name).unlink()
             fsync(str(folder / part / "_versions"))
             gone += [f"{part}/{name}" for name in torn]
+        for path in (broken := [path for path, tag in _tags(folder / part) if tag is None]):
+            path.unlink()
+            gone.append(f"{part}/{path.name}")
+        if broken:
+            fsync(broken[0].parent)
     return gone
+
+
+def tags(table: Any) -> dict[str, dict[str, Any]]:
+    """The tags of a table: name → {"version", "created_at", …}; without torn ones, if a writer was interrupted.
+
+    Raises OSError: one cannot be read, and no writer was interrupted.
+    """
+    try:
+        found: dict[str, dict[str, Any]] = table.tags.list()
+        return found
+    except RuntimeError as err:  # Lance reads none if it cannot read one
+        if "://" in table.uri or not unfinished(Path(table.uri).parent):
+            raise OSError(f"a tag of {table.uri}: {err}") from err
+        return {path.stem: tag for path, tag in _tags(Path(table.uri)) if tag is not None}
+
+
+def _tags(table: Path) -> list[tuple[Path, dict[str, Any] | None]]:
+    """Files of tags and what they say; None for one that is torn."""
+    made = []
+    for path in sorted((table / "_refs" / "tags").glob("*.json")):
+        try:
+            data = json.loads(path.read_bytes())
+            said = {"version": int(data["version"]), "created_at": datetime.fromisoformat(data["createdAt"])}
+        except (ValueError, KeyError, TypeError):
+            said = None
+        made.append((path, said))
+    return made
 
 
 def _versions(table: Path) -> list[str]:

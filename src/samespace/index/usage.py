@@ -12,6 +12,7 @@ from typing import Any
 
 from samespace.index.medium import Sized
 from samespace.index.tables import View
+from samespace.index.torn import tags
 
 __all__ = ["Usage", "add", "usage", "usages"]
 
@@ -46,7 +47,7 @@ def usage(table: Any, name: str, sized: Sized) -> Usage:
     """Of one table, at its newest version."""
     sizes = sized.sizes(f"{name}.lance")
     live = _bytes(sizes, [table])
-    tagged = {tag["version"] for tag in table.tags.list().values()} - {table.version}
+    tagged = {tag["version"] for tag in tags(table).values()} - {table.version}
     held = _bytes(sizes, [table, *(table.checkout_version(version) for version in sorted(tagged))])
     versions = sum(path.startswith("_versions/") and path.endswith(".manifest") for path in sizes)
     return Usage(sum(sizes.values()), live, held - live, versions, len(table.get_fragments()))

@@ -23,6 +23,7 @@ from samespace.index.keys import Keys
 from samespace.index.medium import Medium, writing_to
 from samespace.index.schema import Card
 from samespace.index.tables import Tables
+from samespace.index.torn import tags
 from samespace.index.trouble import reading, writing
 
 __all__ = ["Saved", "drop", "pictures", "purge", "restore", "save", "saved"]
@@ -51,7 +52,7 @@ def saved(uri: str) -> list[Saved]:
         files = tables.open_table("files")
         made = [
             Saved(name, tag["created_at"], files.checkout_version(tag["version"]).count_rows())
-            for name, tag in files.tags.list().items()
+            for name, tag in tags(files).items()
         ]
     return sorted(made, key=lambda one: (one.created, one.name))
 
@@ -71,7 +72,7 @@ def save(uri: str, name: str, *, wait: float = 0.0) -> None:
         )
     tables = Tables.open(uri)
     with writing_to(uri, tables.parts(), wait=wait) as (medium, _), writing(uri):
-        if name in tables.open_table("files").tags.list():
+        if name in tags(tables.open_table("files")):
             raise StoreError(
                 uri, f"it has a snapshot {name!r} already",
                 f"Take another name, or remove that one: samespace snapshot --remove {name}",
@@ -90,7 +91,7 @@ def drop(uri: str, name: str, *, wait: float = 0.0) -> None:
         _version(tables, "files", name)
         for part in reversed(_order(tables)):
             table = tables.open_table(part)
-            if name in table.tags.list():
+            if name in tags(table):
                 table.tags.delete(name)
                 medium.sync(f"{part}.lance/_refs")
 
@@ -119,16 +120,16 @@ def pictures(tables: Tables) -> Iterator[pa.ChunkedArray]:
     """Columns with the keys of all previews that snapshots need."""
     for part in ("files", "items"):
         table = tables.open_table(part)
-        for tag in table.tags.list().values():
+        for tag in tags(table).values():
             yield table.checkout_version(tag["version"]).to_table(columns=["preview"])["preview"]
 
 
 def purge(tables: Tables, medium: Medium) -> None:
     """Delete tags that a killed `save` or `drop` left: those that the files table does not have."""
-    whole = tables.open_table("files").tags.list()
+    whole = tags(tables.open_table("files"))
     for part in _order(tables):
         table = tables.open_table(part)
-        for name in table.tags.list():
+        for name in tags(table):
             if name not in whole:
                 table.tags.delete(name)
                 medium.sync(f"{part}.lance/_refs")
@@ -140,10 +141,10 @@ def _order(tables: Tables) -> tuple[str, ...]:
 
 
 def _version(tables: Tables, part: str, name: str) -> int:
-    tags = tables.open_table(part).tags.list()
-    if name not in tags:
-        raise UnknownNameError("snapshot", name, tags, "Make one: samespace snapshot NAME")
-    return int(tags[name]["version"])
+    known = tags(tables.open_table(part))
+    if name not in known:
+        raise UnknownNameError("snapshot", name, known, "Make one: samespace snapshot NAME")
+    return int(known[name]["version"])
 
 
 def _complete(tables: Tables, part: str, key: str, version: int, medium: Medium) -> None:
