@@ -4,7 +4,7 @@
     block 11 (112 + 112) mean and spread over the picture: textures, lines, letters, drawn or photographed
     block 16 (320 x 4)  mean of each quarter of the picture: what is where
 
-A head that sees the inner blocks too finds textbook pictures by their captions a fifth more often (docs/log.md).
+A head that sees the inner blocks too finds textbook pictures by their captions a tenth more often (docs/log.md).
 
 Knows nothing of texts. Imports numpy. Letters: b pictures, c channels.
 """
