@@ -26,8 +26,8 @@ _PAIRS = 50  # fewer held-out pairs than this prove nothing
 _COSINE = (0.25, 0.45)  # of what two runs make of one row: failed below the first, trusted from the second on
 _SAME = (0.05, 0.15)  # share of rows for which both find the same neighbour: likewise
 """Halfway between what poor runs (top-1 below .2) agree in at most, .40 and .13, and good ones (.5 and more) at least,
-.477 and .172. On 14 settings, two runs each, half of them alone would say .32 and .14, and the other half bears it out;
-`python -m benchmarks translate --only verdict`."""
+.477 and .172. Of 14 settings, two or three runs each, one half by itself would say .31 and .14, and the other half
+bears it out: `python -m benchmarks translate --only verdict`."""
 _ROWS, _POOL = 2000, 4000
 
 
