@@ -133,7 +133,8 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
             values = [one[figure] for one in made]
             peer = np.mean([run["none"][figure] for run in runs])
             yield Figure(
-                f"StrategyQA {figure}, {name}", float(np.mean(values)), "", float(peer), n=n,
+                f"StrategyQA {figure}, {name}", float(np.mean(values)), "", float(peer),
+                n=n if figure == "all@10" else sum(int(one["hard"]) for one in made),
                 notes=f"mean of {len(runs)} seeds: {' '.join(f'{v:.3f}' for v in values)}; peer = none; R@10 "
                 f"{np.mean([one['R@10'] for one in made]):.3f}, hit@1 {np.mean([one['hit@1'] for one in made]):.3f}",
             )  # fmt: skip
