@@ -56,8 +56,8 @@ def _inside(name: str, words: list[str]) -> "subprocess.CompletedProcess[bytes]"
 
 
 def _only_once(name: str, file: Path) -> bool:
-    """Whether it was a time limit that the same input keeps when it is tried again."""
-    slow = file.name.startswith("found-timeout-")
+    """Whether it is a word on a slow input, and the same one keeps the time limit when it is tried again."""
+    slow = file.name.startswith(("found-timeout-", "found-slow-unit-"))
     return slow and _inside(name, [f"-timeout={_SLOW}", str(file)]).returncode == 0
 
 

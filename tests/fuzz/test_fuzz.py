@@ -28,7 +28,7 @@ def test_some_seconds_find_nothing(name: str, tmp_path: Path):
 def test_a_time_limit_that_the_input_keeps_the_next_time_is_no_finding(tmp_path: Path):
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("atheris is not here: pip install 'samespace[dev]'")
-    for kind, dropped in (("timeout", True), ("crash", False)):
+    for kind, dropped in (("timeout", True), ("slow-unit", True), ("crash", False)):
         file = tmp_path / f"found-{kind}-0"
         file.write_bytes(b"some words")
         assert _only_once("text", file) is dropped
