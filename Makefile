@@ -48,8 +48,8 @@ bench: setup  ## every figure of benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks translate
 	$(BIN)/python -m benchmarks reason
 
-proof-reason: setup  ## latent steps where depth is needed, each figure beside its controls (about ten minutes)
-	$(BIN)/python -m benchmarks reason --only pointer
+proof-reason: setup  ## latent steps, each figure beside its controls, all seeds (hours; a look: benchmarks reason --quick)
+	$(BIN)/python -m benchmarks reason
 
 crash: setup  ## the crash matrix in its long form: kill -9, full disks, power cuts (about 30 minutes)
 	SAMESPACE_CRASH_ROUNDS=50 $(BIN)/python -m pytest -q tests/crash --timeout=3600
