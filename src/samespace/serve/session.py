@@ -122,8 +122,10 @@ def open_or_create(uri: str, model: str | None) -> "tuple[LanceIndex, Encoder]":
         StoreError: it was made with another model than the one asked for.
     """
     from samespace.encode.load import DEFAULT_MODEL, load
-    from samespace.index.lance import LanceIndex
-    from samespace.index.migrate_record import require_at_rest
+
+    with without_pandas():
+        from samespace.index.lance import LanceIndex
+        from samespace.index.migrate_record import require_at_rest
 
     if LanceIndex.exists(uri):
         index = LanceIndex.open(uri)
