@@ -14,7 +14,7 @@ import copy
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.figure import Figure, check
-from benchmarks.reason_small import WIDTH, Small, descend, scores
+from benchmarks.reason_small import WIDTH, Small, descend, modes, scores
 from samespace.reason.thought import Thought
 from samespace.train.reason_losses import step_ce, text_ce
 
@@ -141,23 +141,19 @@ def digits(seed: int, *, quick: bool) -> dict[str, list[float]]:
     _train(written, "written", warm, seed)
     latent = copy.deepcopy(written)
     _train(latent, "latent", further, seed + 100)
+    models = {"none": none, "pause": pause, "written": written, "latent": latent}
     found: dict[str, list[float]] = {}
     with torch.inference_mode():
         for depth in range(1, _DEPTHS + 1):
             asked = ask(_TEST, depth, True, torch.Generator().manual_seed(9990 + depth))
-            thought = latent.think(latent.reads(asked), depth)
-            made = {
-                "none": (none, none.think(none.reads(asked), 0)),
-                "pause": (pause, pause.think(pause.reads(asked), depth, "parallel")),
-                "written": (written, written.think(written.reads(asked), depth, "snap")),
-                "latent": (latent, thought),
-                "zeroed": (latent, thought.ablate("zero")),
-                "other query's": (latent, thought.ablate("shuffle")),
-            }
-            for mode, (model, one) in made.items():
+            for mode, (model, one) in modes(models, partial(_reads, asked), depth).items():
                 found.setdefault(mode, []).append(_hit(model, one, asked))
         found["one picture recognised"] = [latent.recognised()] * _DEPTHS
     return found
+
+
+def _reads(asked: Shown, model: Reader) -> Tensor:
+    return model.reads(asked)
 
 
 def _train(model: Reader, mode: str, steps: int, seed: int) -> None:

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from benchmarks.figure import Figure, check
 from benchmarks.reason_chase import SHORT, Chaser
-from benchmarks.reason_small import Small, descend, scores
+from benchmarks.reason_small import Small, descend, modes, scores
 from samespace.reason.thought import Thought
 from samespace.train.reason_losses import step_ce, text_ce
 
@@ -129,15 +129,8 @@ def reach(seed: int, *, quick: bool) -> dict[str, tuple[float, float]]:
     _train(latent, "latent", steps, seed)
     with torch.inference_mode():
         asked = latent.ask(_TEST, torch.Generator().manual_seed(9999))
-        thought = latent.think(latent.reads(asked), _DEPTH)
-        made = {
-            "none": (none, none.think(none.reads(asked), 0)),
-            "pause": (pause, pause.think(pause.reads(asked), _DEPTH, "parallel")),
-            "written": (written, written.think(written.reads(asked), _DEPTH, "snap")),
-            "latent": (latent, thought),
-            "zeroed": (latent, thought.ablate("zero")),
-            "other query's": (latent, thought.ablate("shuffle")),
-        }
+        models = {"none": none, "pause": pause, "written": written, "latent": latent}
+        made = modes(models, lambda model: model.reads(asked), _DEPTH)
         return {mode: _hits(model, one, asked) for mode, (model, one) in made.items()}
 
 

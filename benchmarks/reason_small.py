@@ -7,8 +7,8 @@ adds, then the tokens that stand before and behind the steps.
 Letters: b queries, t tokens, w model width, s steps, n names.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,14 @@ from samespace.reason.latent import Latent
 from samespace.reason.protocol import Feedback, Until
 from samespace.reason.thought import Thought
 
-__all__ = ["WIDTH", "Small", "descend", "scores"]
+__all__ = ["WIDTH", "Small", "descend", "modes", "scores"]
 
 WIDTH = 64
 _TEMPERATURE = 0.05
 _RATE = 2e-3
+
+
+Model = TypeVar("Model", bound="Small")
 
 
 class Small(nn.Module):
@@ -91,6 +94,26 @@ class Small(nn.Module):
         ends = self.embed(torch.full((len(read), 1), self._end))
         made = self.model.base_model(inputs_embeds=torch.cat([read, ends], 1), use_cache=False)
         return torch.as_tensor(made.last_hidden_state[:, -1])
+
+
+def modes(models: Mapping[str, Model], read: Callable[[Model], Tensor], steps: int) -> dict[str, tuple[Model, Thought]]:
+    """Each mode's model with its thought of the same questions; the controls are those of "latent".
+
+    Args:
+        models: for "none", "pause", "written" and "latent".
+        read: what a model reads, (b, t, w).
+        steps: of thinking.
+    """
+    none, pause, written, latent = (models[mode] for mode in ("none", "pause", "written", "latent"))
+    thought = latent.think(read(latent), steps)
+    return {
+        "none": (none, none.think(read(none), 0)),
+        "pause": (pause, pause.think(read(pause), steps, "parallel")),
+        "written": (written, written.think(read(written), steps, "snap")),
+        "latent": (latent, thought),
+        "zeroed": (latent, thought.ablate("zero")),
+        "other query's": (latent, thought.ablate("shuffle")),
+    }
 
 
 def scores(queries: Tensor, documents: Tensor) -> Tensor:

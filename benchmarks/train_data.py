@@ -15,13 +15,12 @@ from samespace.encode import lite0
 from samespace.encode.load import load
 from samespace.items import Blob, Image, Text
 from samespace.space import Vectors
+from samespace.train.starter_rows import LETTERS, TEST_BOOKS
 from samespace.train.vectors import encoded
 
 __all__ = ["Pairs", "emoji", "photos", "table"]
 
 OUT = Path(__file__).resolve().parent / "out" / "train"
-TEST_BOOKS = ("american-government", "introduction-sociology", "astronomy")
-_LETTERS = 160  # of an alt text; the rest is detail
 _CACHE: dict[str, Any] = {}
 
 
@@ -50,7 +49,7 @@ def table(data: Path, name: str) -> list[dict[str, Any]]:
 def photos(data: Path) -> Pairs:
     """The photographs of 12 textbooks; three whole books are the test."""
     rows = [r for r in table(data, "openstax_figures") if r["kind"] == "photo"]
-    texts = [Text(" ".join(r["alt"].split())[:_LETTERS]) for r in rows]
+    texts = [Text(" ".join(r["alt"].split())[:LETTERS]) for r in rows]
     books = [str(r["label"]) for r in rows]
     test = np.array([any(name in book for name in TEST_BOOKS) for book in books])
     return Pairs({"en": _texts(texts)}, _pictures([Image(Blob(data=r["bytes"])) for r in rows]), test, books)

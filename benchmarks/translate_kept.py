@@ -13,6 +13,7 @@ __all__ = ["FEW", "PAIRED", "remembered"]
 
 PAIRED = (
     "affine",
+    "blocks",
     "fit",
     "frame",
     "kernel",

@@ -35,16 +35,17 @@ def fuzz(name: str, seconds: int, found: Path = FOUND) -> int:
         while (left := int(end - time.monotonic())) > 0:
             options = [f"-artifact_prefix={corpus}/found-", f"-max_total_time={left}", *_OPTIONS, corpus]
             done = _inside(name, options)
-            ends = [file for file in Path(corpus).glob("found-*") if not _only_once(name, file)]
+            written = list(Path(corpus).glob("found-*"))
+            ends = [file for file in written if not _only_once(name, file)]
             for file in ends:
                 found.mkdir(exist_ok=True)
                 shutil.copy(file, found / f"{name}-{file.name.removeprefix('found-')[:24]}")
-            if ends or (done.returncode and not list(Path(corpus).glob("found-*"))):
+            if ends or (done.returncode and not written):
                 sys.stderr.write(done.stderr.decode("utf-8", "replace")[-4000:])
                 return done.returncode
             if not done.returncode:
                 break
-            for file in Path(corpus).glob("found-*"):
+            for file in written:
                 file.unlink()
     return 0
 

@@ -61,15 +61,13 @@ def deferred(entry: Entry, load: Callable[[], Encoder]) -> Accelerated | None:
         parent = _Later(space, recipe, _wording(folder, recipe, entry.name), load) if known else None
         if parent is None or _digest(parent) != known:
             return None
-        bert = HfBert.at(folder)
+        fast = Fast(
+            parent, lambda form: OpenVinoBert(found[0], "cls" if recipe.pooling == "cls" else "mean", form), True
+        )
+        found = [bert] if fast.known() and (bert := HfBert.at(folder)) else []
     except (OSError, ValueError, SamespaceError):
         return None  # the ordinary way says what is wrong
-    if bert is None:
-        return None
-    fast = Fast(
-        parent, lambda form: OpenVinoBert(bert, "cls" if recipe.pooling == "cls" else "mean", form), at_once=True
-    )
-    return Accelerated(space, recipe, parent, fast) if fast.known() else None
+    return Accelerated(space, recipe, parent, fast) if found else None
 
 
 @dataclass(frozen=True, eq=False)

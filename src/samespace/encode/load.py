@@ -11,7 +11,6 @@ Knows nothing of indexes. Imports a model's framework only when that model is lo
 
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from typing import Final
 
 from samespace import registry
@@ -94,7 +93,7 @@ def _entry(name: str) -> Entry:
 
 def _ready(entry: Entry, plain: Callable[[], Encoder]) -> Encoder | None:
     """The faster form alone, where it is known and the encoder itself takes seconds to import."""
-    if entry.scheme != "hf" or not find_spec("openvino"):
+    if entry.scheme != "hf":
         return None
     from samespace.encode.deferred import deferred
 

@@ -4,7 +4,8 @@ Imports numpy.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from samespace.encode.protocol import Encoder, Role
 from samespace.items import Item
 from samespace.space import Vectors
 
-__all__ = ["encoded"]
+__all__ = ["encoded", "kept"]
 
 _BLOCK = 1024  # items between two saves, so that a run that is stopped goes on
 
@@ -29,10 +30,20 @@ def encoded(encoder: Encoder, items: Sequence[Item], role: Role, folder: Path) -
         block = items[start : start + _BLOCK]
         words = "\n".join([encoder.space.to_json(), role, *(item.digest() for item in block)])
         path = folder / f"{hashlib.blake2b(words.encode(), digest_size=12).hexdigest()}.npy"
-        if not path.is_file():
-            part = path.with_suffix(".part")
-            with part.open("wb") as stream:
-                np.save(stream, encoder.encode(block, role=role).data, allow_pickle=False)
-            part.replace(path)
-        made = made.concat(encoder.space.vectors(np.load(path, allow_pickle=False)))
+        made = made.concat(encoder.space.vectors(kept(path, partial(_rows, encoder, block, role))))
+    return made
+
+
+def _rows(encoder: Encoder, items: Sequence[Item], role: Role) -> np.ndarray:
+    return encoder.encode(items, role=role).data
+
+
+def kept(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """The array of a .npy file, which is made first if it is not there."""
+    if not path.is_file():
+        part = path.with_suffix(".part")
+        with part.open("wb") as stream:
+            np.save(stream, make(), allow_pickle=False)
+        part.replace(path)
+    made: np.ndarray = np.load(path, allow_pickle=False)
     return made

@@ -8,6 +8,7 @@ Imports numpy; Pillow and torch where something is computed. Letters: n pictures
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from samespace.encode.lite0_net import Net
 from samespace.encode.looks import looks
 from samespace.items import Audio
 from samespace.train.starter_rows import Row
+from samespace.train.vectors import kept
 
 __all__ = ["heard", "seen"]
 
@@ -67,6 +69,10 @@ def _part(row: Row, rng: np.random.Generator, side: int) -> np.ndarray:
     return lite0.scaled(part, side)
 
 
+def _halves(one: Callable[[int], np.ndarray], at: Sequence[int]) -> np.ndarray:
+    return np.stack([one(i) for i in at]).astype(np.float16)
+
+
 def _kept(words: str, rows: Sequence[Row], one: Callable[[int], np.ndarray], folder: Path) -> np.ndarray:
     """Rows of features, block by block, from the folder where they were computed before."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,10 +83,5 @@ def _kept(words: str, rows: Sequence[Row], one: Callable[[int], np.ndarray], fol
         for i in at:
             digest.update(hashlib.blake2b(rows[i].blob.read(), digest_size=12).digest())
         path = folder / f"{digest.hexdigest()}.npy"
-        if not path.is_file():
-            part = path.with_suffix(".part")
-            with part.open("wb") as stream:
-                np.save(stream, np.stack([one(i) for i in at]).astype(np.float16), allow_pickle=False)
-            part.replace(path)
-        made.append(np.load(path, allow_pickle=False).astype(np.float32))
+        made.append(kept(path, partial(_halves, one, at)).astype(np.float32))
     return np.concatenate(made)

@@ -15,6 +15,7 @@ import numpy as np
 
 from samespace.errors import MissingExtraError
 from samespace.space import Space, Vectors
+from samespace.translate.blocks import in_blocks, unit_single
 from samespace.translate.frame import Frame
 from samespace.translate.linear import Linear
 from samespace.translate.pairs import Pairs
@@ -25,8 +26,6 @@ __all__ = ["Kernel"]
 _PENALTY = 0.03  # .01 to .1 end alike
 _ALIKE, _MOST_SAY = 1000, 2.0  # pairs at which the rotation has as much say as the regression; how much with fewer
 _MOST = 10_000  # pairs that the regression is made of: time goes with their cube
-_BLOCK = 1024
-_LEAST = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,21 +85,14 @@ class Kernel:
 
     def __call__(self, vectors: Vectors) -> Vectors:
         """Translate (n, ds) to (n, dt). Raises SpaceMismatchError on Vectors of another Space."""
-        rows = vectors.require(self.source).data
-        made = np.empty((len(rows), self.target.dim), np.float32)
-        for start in range(0, len(rows), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            made[part] = self.after.leave(self.carried(rows[part]))
-        return self.target.vectors(made) if len(made) else self.target.empty()
+        return in_blocks(self, vectors)
 
     def carried(self, rows: np.ndarray) -> np.ndarray:
         """Rows (n, ds) of the source into the target's Frame: (n, dt) float32, unit length where the Frame is."""
         x = self.before.enter(rows).astype(np.float32)
         made: np.ndarray = x @ self._single
         made += _near(x, self.rows) @ self.outer
-        if self.after.unit:
-            made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), np.float32(_LEAST))
-        return made
+        return unit_single(made) if self.after.unit else made
 
     def inverse(self) -> Linear:
         """The way back, by the rotation alone; unmeasured."""

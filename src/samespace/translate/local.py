@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from samespace.space import Space, Vectors
+from samespace.translate.blocks import in_blocks, unit_single
 from samespace.translate.frame import Frame
 from samespace.translate.linear import Linear
 from samespace.translate.pairs import Pairs
@@ -21,7 +22,6 @@ __all__ = ["LocalProcrustes"]
 _ROUNDS = 12
 _SHARP = 12.0  # of the mixture: weight of a cluster is exp(sharp * cosine to its centre), normalised
 _HOLD = 2.0  # the pull to the common rotation, in multiples of ds pairs
-_BLOCK = 1024
 _LEAST = 1e-12
 
 
@@ -79,12 +79,7 @@ class LocalProcrustes:
 
     def __call__(self, vectors: Vectors) -> Vectors:
         """Translate (n, ds) to (n, dt). Raises SpaceMismatchError on Vectors of another Space."""
-        rows = vectors.require(self.source).data
-        made = np.empty((len(rows), self.target.dim), np.float32)
-        for start in range(0, len(rows), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            made[part] = self.after.leave(self.carried(rows[part]))
-        return self.target.vectors(made) if len(made) else self.target.empty()
+        return in_blocks(self, vectors)
 
     def carried(self, rows: np.ndarray) -> np.ndarray:
         """Rows (n, ds) of the source into the target's Frame: (n, dt), unit length where the Frame is."""
@@ -94,9 +89,7 @@ class LocalProcrustes:
         made = np.zeros((len(x), self.target.dim), np.float32)
         for c, matrix in enumerate(matrices):
             made += (x @ matrix) * belongs[:, c : c + 1]
-        if self.after.unit:
-            made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), np.float32(_LEAST))
-        return made
+        return unit_single(made) if self.after.unit else made
 
     def inverse(self) -> Linear:
         """The way back, by one rotation; unmeasured."""

@@ -10,7 +10,6 @@ whether it does is to be measured; the Space of what comes out is its own.
 Reference: Wortsman et al., Model soups, arXiv:2203.05482; Shoemake, Animating rotation with quaternion curves, 1985.
 """
 
-import hashlib
 import json
 import math
 import shutil
@@ -25,6 +24,7 @@ import torch
 from torch import Tensor
 
 from samespace.durably import drafted
+from samespace.encode.weights import sha256
 from samespace.errors import PlanError
 
 __all__ = ["Config", "linear", "run", "slerp"]
@@ -159,7 +159,7 @@ def _same_names(folders: Sequence[Path], opened: Sequence[Mapping[tuple[Path, st
 
 def _alike(folders: Sequence[Path]) -> None:
     for name in _SAME:
-        marks = {f: hashlib.sha256((f / name).read_bytes()).hexdigest() for f in folders if (f / name).is_file()}
+        marks = {f: sha256(f / name) for f in folders if (f / name).is_file()}
         if len(set(marks.values())) > 1:
             fact = f"{name} differs between {' and '.join(map(str, marks))}"
             raise PlanError("merge", fact, "Merge models fine-tuned from one base: they share its tokenizer")
@@ -175,7 +175,5 @@ def _copy(folder: Path, out: Path) -> None:
 
 
 def _mark(folder: Path) -> dict[str, str]:
-    from samespace.encode.weights import sha256
-
     files = sorted(folder.rglob("*.safetensors"))
     return {"folder": folder.name} | {str(file.relative_to(folder)): sha256(file) for file in files}
