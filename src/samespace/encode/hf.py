@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from samespace.encode.catalog import Entry
     from samespace.encode.hf_model import Body, HfEncoder
 
-__all__ = ["load"]
+__all__ = ["body_of", "load"]
 
 
 def load(
@@ -60,7 +60,7 @@ def load(
     from samespace.encode.hf_think import named, thoughtful
 
     def build(how: Recipe) -> "Body":
-        made = _body(folder, how, device or _device(), trust_remote_code)
+        made = body_of(folder, how, device, trust_remote_code)
         return thoughtful(made, how) if how.thinking else made
 
     body = build(used)
@@ -104,8 +104,9 @@ def _ask(folder: Folder) -> RecipeError:
     )
 
 
-def _body(folder: Folder, recipe: Recipe, device: str, code: str | None) -> "Body":
+def body_of(folder: Folder, recipe: Recipe, device: str | None = None, code: str | None = None) -> "Body":
     """The model of a folder, used by a Recipe."""
+    device = device or _device()
     from samespace.encode import hf_head, hf_model
     from samespace.encode.wording import Wording
     from samespace.reason.backbone import tied

@@ -64,11 +64,11 @@ class TextBody:
         found = self.wording.terminal
         return found if found is not None else self.wording.tokenizer.eos_token_id
 
-    @torch.inference_mode()
-    def _states(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """The layer's token states (b, t, w)."""
-        given: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
+    def states(self, given: dict[str, Any]) -> Tensor:
+        """The layer's token states (b, t, w) of `inputs`; of "inputs_embeds" too, given for the ids. Gradients pass."""
+        given = dict(given)
         if self.recipe.family == "causal":
+            mask = given["attention_mask"]
             given["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
             given["use_cache"] = False
             if self.recipe.bidirectional:
@@ -76,6 +76,10 @@ class TextBody:
         if self.recipe.layer == -1:
             return torch.as_tensor(self.model(**given).last_hidden_state)
         return torch.as_tensor(self.model(**given, output_hidden_states=True).hidden_states[self.recipe.layer])
+
+    @torch.inference_mode()
+    def _states(self, ids: Tensor, mask: Tensor) -> Tensor:
+        return self.states({"input_ids": ids, "attention_mask": mask})
 
 
 def open_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:

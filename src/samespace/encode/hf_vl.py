@@ -85,20 +85,25 @@ class VisionLanguageBody:
         given: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": kinds}
         return given | self._seen([blob for one in batch for blob in one.pictures])
 
+    def states(self, given: dict[str, Any]) -> Tensor:
+        """The layer's token states (b, t, w) of `inputs`. Gradients pass."""
+        given = dict(given)
+        if self.recipe.bidirectional:
+            ids, mask = given["input_ids"], given["attention_mask"]
+            given["position_ids"] = self.model.get_rope_index(
+                ids, mm_token_type_ids=given["mm_token_type_ids"],
+                image_grid_thw=given.get("image_grid_thw"), attention_mask=mask,
+            )[0]  # fmt: skip
+            given["attention_mask"] = open_mask(mask, self.model.dtype)
+        layer = self.recipe.layer
+        made = self.model(**given, use_cache=False, output_hidden_states=layer != -1)
+        return torch.as_tensor(made.last_hidden_state if layer == -1 else made.hidden_states[layer])
+
     @torch.inference_mode()
     def _states(self, batch: Sequence[Prepared]) -> tuple[Tensor, Tensor, Tensor]:
         """Ids, mask (b, t) and the layer's token states (b, t, w)."""
         given = self.inputs(batch)
-        ids, mask, kinds = given["input_ids"], given["attention_mask"], given["mm_token_type_ids"]
-        if self.recipe.bidirectional:
-            grid = given.get("image_grid_thw")
-            given["position_ids"] = self.model.get_rope_index(
-                ids, mm_token_type_ids=kinds, image_grid_thw=grid, attention_mask=mask
-            )[0]
-            given["attention_mask"] = open_mask(mask, self.model.dtype)
-        layer = self.recipe.layer
-        made = self.model(**given, use_cache=False, output_hidden_states=layer != -1)
-        return ids, mask, torch.as_tensor(made.last_hidden_state if layer == -1 else made.hidden_states[layer])
+        return given["input_ids"], given["attention_mask"], self.states(given)
 
     def _seen(self, blobs: Sequence[Blob]) -> dict[str, Tensor]:
         """Patches and grids of the pictures of a batch, decoded one at a time."""
