@@ -7,7 +7,7 @@ start included; all see the same questions. `pause` is told at each learned toke
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from benchmarks.figure import Figure, check
 from benchmarks.reason_chase import SHORT, Chaser, Questions
+from benchmarks.reason_kept import kept
 from benchmarks.reason_small import descend
 from samespace.train.reason_losses import step_ce
 
@@ -37,7 +38,11 @@ class Found:
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
     """Three seeds. In the short form one, with less training: of the controls without latents it says little then."""
     torch.set_num_threads(1)
-    found = [chase(seed, quick=quick) for seed in range(1 if quick else 3)]
+    runs = [
+        kept("pointer", seed, lambda seed=seed: asdict(chase(seed, quick=quick)), quick=quick)  # type: ignore[misc]
+        for seed in range(1 if quick else 3)
+    ]
+    found = [Found(**{key: value for key, value in run.items() if key != "CPU s"}) for run in runs]
     bars = {"none": "<= 0.35", "pause": "<= 0.35", "explicit": ">= 0.99", "latent": ">= 0.99", "zero": "<= 0.15"}
     bars |= {"shuffle": "<= 0.15"}
     if quick:

@@ -11,7 +11,6 @@ is the branches alone. The answer is the document of the leaf: among the two (ch
 (chance 1/32, or 1/2 by the question alone).
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch.nn import functional
 
 from benchmarks.figure import Figure, check
 from benchmarks.reason_chase import SHORT, Chaser
+from benchmarks.reason_kept import kept
 from benchmarks.reason_small import Small, descend, modes, scores
 from samespace.reason.thought import Thought
 from samespace.train.reason_losses import step_ce, text_ce
@@ -99,8 +99,11 @@ class Seeker(Small):
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
     """Three seeds; in the short form one, with less training, which separates the modes but little."""
     torch.set_num_threads(1)
-    began = time.process_time()
-    runs = [reach(seed, quick=quick) for seed in range(1 if quick else 3)]
+    runs = [
+        kept("reach", seed, lambda seed=seed: reach(seed, quick=quick), quick=quick)  # type: ignore[misc]
+        for seed in range(1 if quick else 3)
+    ]
+    spent = [run.pop("CPU s") for run in runs]
     written = max(run["written"][0] for run in runs)
     bars = {"none": "<= 0.55", "pause": "<= 0.55", "zeroed": "<= 0.55", "other query's": "<= 0.55"}
     bars["latent"] = f">= {written + 0.1:.3f}"
@@ -113,8 +116,10 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
             _TEST * len(runs), f"worst of {len(runs)} seeds: {_listed(two)}; among all 32 names: {_listed(pool)}; "
             "peer = written out, best seed; chance .5",
         )  # fmt: skip
-    spent = (time.process_time() - began) / len(runs)
-    yield Figure("reachability, all modes trained and tested", spent, "CPU s a seed", n=len(runs), notes="one thread")
+    yield Figure(
+        "reachability, all modes trained and tested", max(spent), "CPU s a seed", n=len(runs),
+        notes="the slowest seed; one thread",
+    )  # fmt: skip
 
 
 def reach(seed: int, *, quick: bool) -> dict[str, tuple[float, float]]:

@@ -77,8 +77,9 @@ class Small(nn.Module):
             mask: (b, t), 1 where there is something to read; None = everywhere.
         """
         b = len(read)
-        ids = [torch.full((b, 1), self._think)] + ([] if written is None else [written])
-        tokens = torch.cat([read, self.embed(torch.cat([*ids, torch.full((b, 1), self._end)], 1))], 1)
+        begin, end = (torch.full((b, 1), word, device=read.device) for word in (self._think, self._end))
+        ids = [begin, end] if written is None else [begin, written, end]
+        tokens = torch.cat([read, self.embed(torch.cat(ids, 1))], 1)
         given = {"inputs_embeds": tokens}
         if mask is not None:
             given["attention_mask"] = torch.cat([mask, mask.new_ones(b, tokens.shape[1] - mask.shape[1])], 1)
@@ -91,7 +92,7 @@ class Small(nn.Module):
 
     def documents(self, read: Tensor) -> Tensor:
         """The vectors (n, w) of documents (n, t, w), read without any steps."""
-        ends = self.embed(torch.full((len(read), 1), self._end))
+        ends = self.embed(torch.full((len(read), 1), self._end, device=read.device))
         made = self.model.base_model(inputs_embeds=torch.cat([read, ends], 1), use_cache=False)
         return torch.as_tensor(made.last_hidden_state[:, -1])
 

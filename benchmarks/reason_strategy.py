@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.figure import Figure, check
+from benchmarks.reason_kept import OUT
 from benchmarks.reason_small import Small
-from benchmarks.reason_smol import OUT
 from benchmarks.reason_strategy_data import STEPS, TEST, Data, gathered, measured, split
 from samespace.reason.thought import Ablation, Thought
 from samespace.train.reason_losses import trajectory

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.reason_smol import OUT
+from benchmarks.reason_kept import OUT
 
 __all__ = ["STEPS", "TEST", "Data", "gathered", "measured", "split"]
 

@@ -1,15 +1,15 @@
 """A real language model follows a chain in words: SmolLM2-135M with LoRA, thinking by latent steps or in writing.
 
 Stories of people who tell each other (reason_tales), 1 to 5 tellings to follow, the answer retrieved among the
-documents of 40 names, which the same model encodes. Every mode has its own LoRA; `latent` goes on from `explicit`.
-`explicit` was taught on two questions to a story, `none`, `pause` and `latent` on one, the first two for as many
-steps as the last with its warm start (in the short form for too few to say what they could learn). All thirty layers
-run: what looks a name up in a text sits in the upper ones (a ridge probe for the next name finds 5 % up to layer 14,
-39 % at layer 22, 50 % at the end), so LoRA is on these. Whatever is done is kept under benchmarks/out/reason: a run
+documents of 40 names, which the same model encodes. Every mode has its own LoRA; `latent` goes on from `explicit`. All
+but `latent` are taught on all of a story's questions at once, each of which sees the story and itself alone; `none` and
+`pause` for as many steps as `latent` with its warm start (in the short form for as many as the warm start). All thirty
+layers run: what looks a name up in a text sits in the upper ones (a ridge probe for the next name finds 5 % up to layer
+14, 39 % at layer 22, 50 % at the end), so LoRA is on these. Whatever is done is kept under benchmarks/out/reason: a run
 can be stopped and gone on with.
 
 Short form: a round of six, one seed, little training. Full form: a round of twelve, three seeds.
-Letters: b questions, h tellings, s steps, w width, n names.
+Letters: b questions, h tellings, m questions to a story, n names or tokens, s steps, t tokens, w width.
 """
 
 import copy
@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.figure import Figure, check
-from benchmarks.reason_smol import OUT, adapted, model, tokenizer
+from benchmarks.reason_kept import OUT
+from benchmarks.reason_smol import adapted, model, tokenizer
 from benchmarks.reason_tales import DEPTHS, Asked, Tales
 from samespace.reason.backbone import Backbone
 from samespace.reason.latent import Latent
@@ -36,7 +37,7 @@ from samespace.train.reason_losses import step_ce
 
 __all__ = ["figures"]
 
-_TEMPERATURE, _RATE, _FIRST = 0.1, 5e-4, 12
+_TEMPERATURE, _RATE, _FIRST = 0.1, 1e-3, 12
 _LOST: dict[str, Ablation] = {"zeroed": "zero", "other query's": "shuffle"}
 _LATENT = ("latent", *_LOST)
 
@@ -64,7 +65,7 @@ class Form:
     seeds: int
 
 
-SHORT = Form("short", 6, 8, 100, 50, 50, 40, 1)
+SHORT = Form("short", 6, 8, 100, 80, 100, 40, 1)
 FULL = Form("full", 12, 16, 600, 300, 900, 200, 3)
 
 
@@ -125,7 +126,7 @@ class Teller(nn.Module):
     def __init__(self, form: Form, mode: str, seed: int) -> None:
         super().__init__()
         words, plain = _loaded()
-        self.mode, self.batch, self.tales = mode, form.batch, Tales(words, form.people)
+        self.mode, self.batch, self.people, self.tales = mode, form.batch, form.people, Tales(words, form.people)
         self.model = adapted(copy.deepcopy(plain), _FIRST, 16, seed)
         table = self.model.get_input_embeddings().weight.detach().float()
         head = nn.Linear(table.shape[1], table.shape[0], bias=False)
@@ -148,7 +149,9 @@ class Teller(nn.Module):
     def documents(self) -> Tensor:
         """States (n, w) at the end of every name, written alone."""
         names = self.tales.names[:, None]
-        return self._states(torch.cat([names, torch.full_like(names, self.tales.end)], 1))[:, -1].float()
+        return self._states(self._embedded(torch.cat([names, torch.full_like(names, self.tales.end)], 1)))[
+            :, -1
+        ].float()
 
     def scores(self, embedding: Tensor) -> Tensor:
         """Cosines over temperature (b, n) with all documents, both sides as the untrained documents are spread."""
@@ -158,26 +161,39 @@ class Teller(nn.Module):
 
     def loss(self, depth: int, drawn: torch.Generator) -> Tensor:
         """Retrieval, and what each step should say."""
-        if self.mode == "explicit":
-            return self._written(self.tales.ask(self.batch, depth, drawn, 2))
+        if self.mode != "latent":
+            return self._at_once(self.tales.ask(self.batch, depth, drawn, self.people))
         asked = self.tales.ask(self.batch, depth, drawn)
         thought = self.think(asked)
         loss = functional.cross_entropy(self.scores(thought.embedding), asked.answer[:, 0])
-        return loss if self.mode == "none" else loss + step_ce(thought, self.tales.names[asked.path[:, 0]])
+        return loss + step_ce(thought, self.tales.names[asked.path[:, 0]])
 
-    def _written(self, asked: Asked) -> Tensor:
-        """All questions of a story one after the other, with their names and ends written."""
+    def _at_once(self, asked: Asked) -> Tensor:
+        """All questions of a story in one pass, each with its names or pauses; none of them sees another."""
         b, m, h = asked.path.shape
-        path = self.tales.names[asked.path]
-        parts = torch.cat([asked.question, path, torch.full_like(path[..., :1], self.tales.end)], 2)
-        hidden = self._states(torch.cat([asked.story, parts.flatten(1)], 1))
-        hidden = hidden[:, asked.story.shape[1] :].view(b, m, parts.shape[2], -1)
+        path, story = self.tales.names[asked.path], self._embedded(asked.story)
+        between = {"explicit": self._embedded(path), "none": story.new_zeros(b, m, 0, story.shape[-1])}
+        if self.mode == "pause":
+            assert self.pauses.tokens is not None
+            between["pause"] = (self.pauses.tokens[:h] * self.backbone.embedding_norm()).expand(b, m, -1, -1)
+        end = self._embedded(torch.full_like(path[..., :1], self.tales.end))
+        parts = torch.cat([self._embedded(asked.question), between[self.mode].to(story.dtype), end], 2)
+        t, n = story.shape[1], parts.shape[2]
+        hidden = self._states(torch.cat([story, parts.flatten(1, 2)], 1), *_apart(t, m, n, b))[:, t:].view(b, m, n, -1)
+        loss = functional.cross_entropy(self.scores(hidden[:, :, -1].flatten(0, 1)), asked.answer.flatten())
+        if self.mode == "none":
+            return loss
         said = self.backbone.logits(hidden[:, :, -h - 2 : -2])
-        told = functional.cross_entropy(said.flatten(0, 2), path.flatten())
-        return functional.cross_entropy(self.scores(hidden[:, :, -1].flatten(0, 1)), asked.answer.flatten()) + told
+        return loss + functional.cross_entropy(said.flatten(0, 2), path.flatten())
 
-    def _states(self, ids: Tensor) -> Tensor:
-        return torch.as_tensor(self.model.get_base_model().base_model(input_ids=ids, use_cache=False).last_hidden_state)
+    def _embedded(self, ids: Tensor) -> Tensor:
+        return self.backbone.embed({"input_ids": ids})
+
+    def _states(self, embeds: Tensor, seen: Tensor | None = None, place: Tensor | None = None) -> Tensor:
+        read = self.model.get_base_model().base_model
+        mask = None if seen is None else seen.to(embeds.dtype)
+        made = read(inputs_embeds=embeds, attention_mask=mask, position_ids=place, use_cache=False)
+        return torch.as_tensor(made.last_hidden_state)
 
     @torch.no_grad()
     def tested(self, each: int, name: str) -> list[float]:
@@ -207,8 +223,19 @@ def trained(teller: Teller, steps: int, seed: int) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(teller.parameters(), 1.0)
         optimizer.step()
-        if number % 20 == 19:
+        if number % 10 < DEPTHS:
             print(f"# {teller.mode} step {number + 1}: loss {loss.item():.3f}", file=sys.stderr, flush=True)
+
+
+def _apart(t: int, m: int, n: int, b: int) -> tuple[Tensor, Tensor]:
+    """What is seen (b, 1, t + mn, t + mn), added to attention, and positions (b, t + mn), where m parts of n tokens
+    follow t tokens as if each were alone behind them.
+    """
+    part = torch.cat([torch.zeros(t, dtype=torch.long), torch.arange(1, m + 1).repeat_interleave(n)])
+    seen = ((part == part[:, None]) | (part == 0)).tril()
+    place = torch.cat([torch.arange(t), torch.arange(t, t + n).repeat(m)])
+    closed = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.bfloat16).min)
+    return closed.expand(b, 1, -1, -1), place.expand(b, -1)
 
 
 def _listed(values: list[float]) -> str:
