@@ -21,6 +21,7 @@ PAIRED = (
     "measure",
     "pairs",
     "procrustes",
+    "reach",
     "rotations",
     "stretch",
     "trial",

@@ -20,6 +20,7 @@ from samespace.translate.near import unit
 from samespace.translate.neural import ResidualMLP
 from samespace.translate.procrustes import Procrustes
 from samespace.translate.protocol import Translator
+from samespace.translate.reach import reach
 from samespace.translate.rotations import blend, ridge_rotation
 
 __all__ = ["METHODS", "Trial", "candidates", "fitted", "try_all"]
@@ -60,6 +61,7 @@ class Trial:
         frames: for each of them, which of `afters` it is in.
         afters: Frames of the maps.
         found: Fidelity in the Frame.
+        reach: top-1 to be expected in a large pool; what candidates are told apart by.
         split: how rows were held out.
         kept: the map, where it is not to be fitted again.
     """
@@ -69,6 +71,7 @@ class Trial:
     frames: np.ndarray
     afters: tuple[Frame, ...]
     found: Fidelity
+    reach: float
     split: str
     kept: Translator | None = None
 
@@ -141,9 +144,10 @@ def _tried(
     rows = np.concatenate([out for _, out in folds])
     frames = np.repeat(np.arange(len(folds)), [len(out) for _, out in folds])
     true = Frame.of(target).enter(target.data)
-    found = _over([_framed(a, true[_pool(out, len(true))]) for a, (_, out) in zip(carried, folds, strict=True)])
+    parts = [_framed(a, true[_pool(out, len(true))]) for a, (_, out) in zip(carried, folds, strict=True)]
     kept = made[0] if name in _SLOW and len(made) == 1 else None
-    return Trial(rows, np.concatenate(carried), frames, tuple(one.after for one in made), found, split, kept)
+    afters = tuple(one.after for one in made)
+    return Trial(rows, np.concatenate(carried), frames, afters, _over(parts), reach(parts), split, kept)
 
 
 def _pool(out: np.ndarray, n: int) -> np.ndarray:
