@@ -65,6 +65,32 @@ def test_writings_have_locations_of_their_own():
     assert chinese > latin
 
 
+def beside(shift: float):
+    """A background, and 200 things whose middle lies that far from the texts': all look towards coordinate 1."""
+    background = Background(cone(120, 3), cone(80, 1), ("LATIN",) * 120, ("LATIN",) * 80)
+    rows = np.random.default_rng(6).standard_normal((200, 64))
+    rows[:, 0] += 8.0 - shift
+    rows[:, 1] += 3.0
+    return background, SPACE.vectors(rows)
+
+
+def test_things_among_the_texts_are_held_against_texts():
+    background, things = beside(shift=0.0)
+    levels = Levels.of_things(background, things)
+    assert levels.references is background.texts and not levels.hubs
+    null = Null.fit(background.queries, background.query_scripts, levels, things, 200)
+    assert null is not None
+    asks_for_things = cone(1, 9).data[0] + np.eye(64)[1] * 0.25  # looks towards all of them, and so towards the best
+    plain = null.worth(cone(1, 9), things, "LATIN")[0].max()
+    assert null.worth(SPACE.vectors(asks_for_things), things, "LATIN")[0].max() > plain + 1.5
+
+
+def test_things_apart_are_held_against_their_own_mean():
+    background, things = beside(shift=8.0)
+    assert Levels.of_things(background, things).references is things
+    assert Levels.of_things(None, things).references is things
+
+
 def test_too_little_to_say():
     levels = Levels(cone(8, 1), np.full(8, 1 / 8))
     assert Null.fit(cone(3, 3), [""] * 3, levels, cone(5, 2), 5) is None

@@ -180,7 +180,7 @@ class Gauge:
             if modality == "text" and self.background is not None:
                 made = Levels(self.background.texts, self.background.weights([writing]))
             else:
-                made = Levels(one.rows, np.full(len(one.rows), 1 / len(one.rows)))
+                made = Levels.of_things(self.background, one.rows)
             self._levels[one.name] = made
         return self._levels[one.name]
 
