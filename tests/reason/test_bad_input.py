@@ -80,6 +80,11 @@ def test_a_lost_anchor(tiny, rows_of) -> None:
     batch["input_ids"][2, -2] = 6
     with pytest.raises(ValueError, match=r"row 2 .* no anchor token 5"):
         Latent(32, adapter=Routed(32), anchor=5)(backbone, batch)
+    assert Latent(32, anchor=5)(backbone, batch, steps=0).anchor is None, "nothing is thought, so nothing is wanted"
+    given = {"inputs_embeds": torch.zeros(2, 4, 32)}
+    with pytest.raises(ValueError, match="Give input_ids"):
+        Latent(32, anchor=5)(backbone, given)
+    assert Latent(32, anchor=5)(backbone, given, steps=0).anchor is None
 
 
 def test_rows_too_short_empty_or_missing(tiny) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from samespace.reason.backbone import Backbone
 from samespace.reason.latent import Latent
-from samespace.train.reason_losses import router_balance, step_ce, text_ce, trajectory
+from samespace.train.reason_losses import info_nce, router_balance, step_ce, text_ce, trajectory
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,29 @@ def model():
 
 
 IDS = torch.tensor([[3, 4, 5, 6, 7, 1], [8, 9, 3, 2, 5, 1]])
+
+
+def test_info_nce_is_of_what_is_read_out_and_of_the_anchors(model) -> None:
+    think = Latent(16, steps=2, anchor=3)
+    backbone = Backbone.of(model)
+    queries, documents = think(backbone, {"input_ids": IDS}), think(backbone, {"input_ids": IDS.flip(0)}, steps=0)
+    assert queries.anchor is not None and documents.anchor is not None
+    hidden = model.base_model(input_ids=IDS).last_hidden_state
+    assert torch.allclose(queries.anchor, hidden[[0, 1], [0, 2]], atol=1e-5), "at the anchor, before any step"
+
+    def by_hand(one: torch.Tensor, other: torch.Tensor) -> float:
+        cosine = [[float(torch.cosine_similarity(a, b, 0)) / 0.5 for b in other] for a in one]
+        ways = [*cosine, *map(list, zip(*cosine, strict=True))]
+        return sum(math.log(sum(map(math.exp, way))) - way[i % 2] for i, way in enumerate(ways)) / 4
+
+    read = by_hand(queries.embedding.detach(), documents.embedding.detach())
+    assert info_nce(queries, documents, temperature=0.5).item() == pytest.approx(read, abs=1e-5)
+    anchored = read + 0.7 * by_hand(queries.anchor.detach(), documents.anchor.detach())
+    assert info_nce(queries, documents, temperature=0.5, anchored=0.7).item() == pytest.approx(anchored, abs=1e-5)
+    bare = Latent(16, steps=2)(backbone, {"input_ids": IDS})
+    assert bare.anchor is None
+    with pytest.raises(ValueError, match="on both sides"):
+        info_nce(bare, documents, anchored=1.0)
 
 
 def test_step_ce_is_the_mean_over_steps(model) -> None:

@@ -94,14 +94,15 @@ class Latent(nn.Module):
             )
 
     def _plain(self, backbone: Backbone, batch: Batch) -> Thought:
-        batch.split(self.tail)
+        prompt, _ = batch.split(self.tail)
         hidden = backbone.whole(batch)
+        anchor = self.anchored(prompt, hidden, needed=False)
         none = hidden.new_zeros(len(hidden), 0, hidden.shape[-1])
         used = torch.zeros(len(hidden), dtype=torch.long, device=hidden.device)
         replay = Replay(backbone, batch, self.tail, self.flat)
         before = hidden[:, -1 - self.tail, None]
         ending = hidden[:, -self.tail :]
-        return Thought(hidden[:, -1], none, before, used, backbone, replay, ending=ending)
+        return Thought(hidden[:, -1], none, before, used, backbone, replay, ending=ending, anchor=anchor)
 
     def _think(self, backbone: Backbone, batch: Batch, steps: int, until: Until | None) -> Thought:
         replay = Replay(backbone, batch, self.tail, self.flat)
@@ -113,7 +114,7 @@ class Latent(nn.Module):
         anchor = self.anchored(prompt, walk.hidden)
         latents, states, used, routing = self._roll(walk, anchor, steps, until)
         ending = walk.step(backbone.embed(tail))
-        return Thought(ending[:, -1], latents, states, used, backbone, replay, routing, ending)
+        return Thought(ending[:, -1], latents, states, used, backbone, replay, routing, ending, anchor)
 
     def _parallel(self, replay: Replay, tokens: Tensor, steps: int, until: Until | None) -> Thought:
         """All learned tokens and the tail in one pass."""
@@ -129,12 +130,20 @@ class Latent(nn.Module):
         states, ending = replay.read(latents, used)
         return Thought(ending[:, -1], latents, states, used, replay.backbone, replay, ending=ending)
 
-    def anchored(self, prompt: Batch, hidden: Tensor) -> Tensor | None:
-        """State (b, w) of the last anchor token of each prompt, None if none is asked for. Raises ValueError: none."""
-        if self.anchor is None:
+    def anchored(self, prompt: Batch, hidden: Tensor, *, needed: bool = True) -> Tensor | None:
+        """State (b, w) of the last anchor token of each prompt, None if none is asked for.
+
+        Raises ValueError: a row has none; None is given instead where it is not `needed`.
+        """
+        ids = prompt.tokens.get("input_ids")
+        if self.anchor is None or (ids is None and not needed):
             return None
-        found = (prompt.tokens["input_ids"] == self.anchor) & prompt.mask.bool()
+        if ids is None:
+            raise ValueError("anchors are found by their ids\nGive input_ids, or a Latent without an anchor")
+        found = (ids == self.anchor) & prompt.mask.bool()
         if not bool(found.any(dim=1).all()):
+            if not needed:
+                return None
             row = int((~found.any(dim=1)).nonzero()[0])
             raise ValueError(f"row {row} of the batch has no anchor token {self.anchor}\nPut it into the template")
         at = found.shape[1] - 1 - found.int().flip(1).argmax(1)

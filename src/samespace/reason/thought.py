@@ -125,6 +125,7 @@ class Thought:
         routing: (b, s, m), the router's chances; None without a router.
         ending: (b, n, w), states at the tokens of the tail, the last of them the embedding; None where a Reasoner does
             not think in tokens.
+        anchor: (b, w), the state at the prompt's anchor token, before any step; None where none was asked for.
     """
 
     embedding: Tensor
@@ -135,6 +136,7 @@ class Thought:
     replay: Rereading
     routing: Tensor | None = None
     ending: Tensor | None = None
+    anchor: Tensor | None = None
 
     def logits(self, k: int) -> Tensor:
         """What the model would say after k steps: float32 logits (b, v). Raises IndexError beyond the steps taken."""

@@ -12,7 +12,35 @@ from torch.nn import functional
 
 from samespace.reason.thought import Thought
 
-__all__ = ["router_balance", "step_ce", "text_ce", "trajectory"]
+__all__ = ["info_nce", "router_balance", "step_ce", "text_ce", "trajectory"]
+
+
+def info_nce(queries: Thought, documents: Thought, *, temperature: float = 0.02, anchored: float = 0.0) -> Tensor:
+    """Tell each query's document from the others of the batch, and each document's query, by what was read out.
+
+    loss = (ce(S) + ce(S^T)) / 2 with S = cosines / temperature and row i's right column i; and `anchored` times the
+    same of the states at the anchor token, which no step has touched.
+
+    Args:
+        queries: of b rows; row i belongs to row i of the documents.
+        documents: thought about or not (steps=0).
+        temperature: > 0.
+        anchored: weight of the anchors, >= 0; PLUME takes 1.
+
+    Returns:
+        scalar in nats: 0 when all are told apart surely, log(b) (and `anchored` log(b)) when all score alike.
+
+    Raises:
+        ValueError: anchors are asked for and a side was thought about without an anchor token.
+
+    Reference: He et al., PLUME, arXiv:2604.02073, eq. 7 and 8.
+    """
+    loss = _both_ways(queries.embedding, documents.embedding, temperature)
+    if not anchored:
+        return loss
+    if queries.anchor is None or documents.anchor is None:
+        raise ValueError("no anchors\nThink with Latent(..., anchor=the id of a token of the prompt), on both sides")
+    return loss + anchored * _both_ways(queries.anchor, documents.anchor, temperature)
 
 
 def step_ce(thought: Thought, targets: Tensor) -> Tensor:
@@ -95,3 +123,10 @@ def router_balance(routing: Tensor) -> Tensor:
     Reference: He et al., PLUME, arXiv:2604.02073, eq. 9. Its code takes one row at a time, which punishes preference.
     """
     return (routing.mean(dim=(0, 1)) - 1 / routing.shape[-1]).square().mean()
+
+
+def _both_ways(queries: Tensor, documents: Tensor, temperature: float) -> Tensor:
+    both = (functional.normalize(rows.float(), dim=-1) for rows in (queries, documents))
+    scores = next(both) @ next(both).T / temperature
+    right = torch.arange(len(scores), device=scores.device)
+    return (functional.cross_entropy(scores, right) + functional.cross_entropy(scores.T, right)) / 2
