@@ -23,15 +23,17 @@ import torch
 from torch import Tensor
 
 from benchmarks.figure import Figure, check
+from benchmarks.reason_qwen import qwen
 from samespace.reason.backbone import Backbone
 from samespace.reason.fast import Fast
 from samespace.reason.latent import Latent
 
-__all__ = ["Chip", "agree", "figures", "floor", "greedy", "made"]
+__all__ = ["Chip", "agree", "figures", "floor", "greedy", "row"]
 
 _STEPS, _TOKENS = 8, 403
 _BATCHES, _PROMPTS = (1, 8, 32), (64, 364, 1364)
 _BARS = {"step": "<= 1.5", "total": "<= 20", "generate": ">= 30", "captured": ">= 20", "single": "<= 2.5"}
+_RATIO = "peer = the roofline's ratio"
 _FIRST = (1, 364)  # 300 visual tokens and a prompt: what the bars are for
 
 
@@ -55,40 +57,15 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
     """The table where there is a GPU; without one that the fast path's numbers are the eager ones."""
     found = torch.cuda.is_available()
     device = "cuda" if found else "cpu"
-    least = agree(made(tiny=True, device=device, dtype=torch.bfloat16), 2, 40)
+    least = agree(qwen("tiny", device=device, dtype=torch.bfloat16), 2, 40)
     where = torch.cuda.get_device_name() if found else "no GPU at hand: the table of batch x prompt was not run"
     yield Figure(
         "fast path against eager, least cosine, bfloat16", least, "", None, ">= 0.999", least >= 0.999, 2, where
     )
-    far = 1 - agree(made(tiny=True, device=device, dtype=torch.float32), 2, 40)
+    far = 1 - agree(qwen("tiny", device=device), 2, 40)
     yield Figure("fast path against eager, 1 - least cosine, float32", far, "", None, "<= 1e-05", far <= 1e-5, 2, where)
     if found:
         yield from _table(quick)
-
-
-def made(*, tiny: bool, device: str, dtype: torch.dtype) -> Any:
-    """A random model of the Qwen2-VL architecture, in the size of its 2B model or tiny."""
-    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    torch.manual_seed(0)
-    wide = {
-        "hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12,
-        "num_key_value_heads": 2, "vocab_size": 151_936,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6},
-    }  # fmt: skip
-    small = {
-        "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "vocab_size": 500,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6},
-    }  # fmt: skip
-    size: dict[str, Any] = (small if tiny else wide) | {"bos_token_id": 1, "eos_token_id": 2}
-    eye = {"depth": 1, "embed_dim": 64, "hidden_size": size["hidden_size"], "num_heads": 2, "mlp_ratio": 2}
-    make: Any = Qwen2VLForConditionalGeneration
-    with torch.device(device):
-        model = make(Qwen2VLConfig(text_config=size, vision_config=eye, tie_word_embeddings=True))
-    return model.to(dtype).eval().requires_grad_(False)
 
 
 @torch.inference_mode()
@@ -124,58 +101,53 @@ def floor(model: Any, chip: Chip, b: int, cached: int, new: int, *, head: bool) 
 
 
 def _table(quick: bool) -> Iterator[Figure]:
-    model = made(tiny=False, device="cuda", dtype=torch.bfloat16)
+    model = qwen("2B", device="cuda", dtype=torch.bfloat16)
     chip = next((c for name, c in _CHIPS.items() if name in torch.cuda.get_device_name()), _CHIPS["H200"])
     shapes = [_FIRST] if quick else [(b, t) for b in _BATCHES for t in _PROMPTS]
     for b, t in shapes:
-        yield from _row(model, chip, b, t)
+        yield from row(model, chip, b, t)
 
 
 @torch.inference_mode()
-def _row(model: Any, chip: Chip, b: int, t: int) -> Iterator[Figure]:
-    """One batch and prompt."""
+def row(model: Any, chip: Chip, b: int, t: int, *, tokens: int = _TOKENS, rounds: int = 20) -> Iterator[Figure]:
+    """One batch and prompt, on the model's device; fewer tokens and rounds say nothing but that it runs."""
     backbone = Backbone.of(model)
     think = Latent(backbone.width, steps=_STEPS)
-    ids = torch.randint(1, 100_000, (b, t), generator=torch.Generator().manual_seed(0)).cuda()
+    words = min(100_000, len(backbone.table))
+    ids = torch.randint(1, words, (b, t), generator=torch.Generator().manual_seed(0)).to(backbone.table.device)
     given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     fast, half = Fast(think, backbone), Fast(think, backbone, steps=_STEPS // 2)
-    total, fewer = _seconds(lambda: fast(given)), _seconds(lambda: half(given))
+    total, fewer = _seconds(lambda: fast(given), rounds), _seconds(lambda: half(given), rounds)
     step = (total - fewer) / (_STEPS - _STEPS // 2)
-    single = _seconds(lambda: think(backbone, given, steps=0))
-    chain = Fast(think, backbone, steps=_TOKENS, feed=greedy)
-    written = _seconds(lambda: chain(given), 3)
-    settings = {"do_sample": False, "eos_token_id": None, "pad_token_id": 0, "max_new_tokens": _TOKENS}
+    single = _seconds(lambda: think(backbone, given, steps=0), rounds)
+    chain = Fast(think, backbone, steps=tokens, feed=greedy)
+    written = _seconds(lambda: chain(given), min(3, rounds))
+    settings = {"do_sample": False, "eos_token_id": None, "pad_token_id": 0, "max_new_tokens": tokens}
     generated = _seconds(lambda: model.generate(**given, **settings), 1)
     read = floor(model, chip, b, 0, t, head=False)
     each = floor(model, chip, b, t, 1, head=False)
-    limit = (read + _TOKENS * floor(model, chip, b, t + _TOKENS // 2, 1, head=True)) / (read + _STEPS * each)
-    place, n = f"Qwen2-VL-2B architecture, batch {b}, prompt {t}", 20
-    rows = [
+    limit = (read + tokens * floor(model, chip, b, t + tokens // 2, 1, head=True)) / (read + _STEPS * each)
+    place, n = f"Qwen2-VL-2B architecture, batch {b}, prompt {t}", rounds
+    found = [
         ("step", "latent step", step * 1e3, "ms", each * 1e3, "peer = the roofline's"),
         ("total", "8 latent steps in all", total * 1e3, "ms", (read + _STEPS * each) * 1e3, "peer = the roofline's"),
-        (
-            "generate",
-            "against 403 tokens of generate",
-            generated / total,
-            "times",
-            limit,
-            "peer = the roofline's ratio",
-        ),
-        ("captured", "against 403 captured tokens", written / total, "times", limit, "peer = the roofline's ratio"),
+        ("generate", f"against {tokens} tokens of generate", generated / total, "times", limit, _RATIO),
+        ("captured", f"against {tokens} captured tokens", written / total, "times", limit, _RATIO),
         ("single", "against a single pass", total / single, "times", single * 1e3, "peer = single pass, ms"),
     ]
-    for key, says, value, unit, peer, notes in rows:
+    for key, says, value, unit, peer, notes in found:
         bar = _BARS[key] if (b, t) == _FIRST else None
         yield Figure(f"{place}: {says}", value, unit, peer, bar, check(value, bar) if bar else None, n, notes)
 
 
-def _seconds(run: Callable[[], object], rounds: int = 20) -> float:
+def _seconds(run: Callable[[], object], rounds: int) -> float:
     """Median wall seconds, the device waited for; two rounds warm up."""
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else int
     took = []
     for _ in range(rounds + 2):
-        torch.cuda.synchronize()
+        wait()
         before = time.perf_counter()
         run()
-        torch.cuda.synchronize()
+        wait()
         took.append(time.perf_counter() - before)
     return statistics.median(took[2:])

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from benchmarks.figure import Figure, check
+from benchmarks.reason_qwen import qwen
 from samespace.encode.weights import installed_file
 from samespace.reason.backbone import Backbone
 from samespace.reason.latent import Latent
@@ -42,21 +43,7 @@ def _models() -> Iterator[tuple[str, Any]]:
 
         load: Any = AutoModelForCausalLM.from_pretrained
         yield "SmolLM2-135M", load(found.parent, gguf_file=found.name, dtype=torch.float32).eval()
-    yield "Qwen2-VL architecture, random, w 256, 8 layers", _qwen()
-
-
-def _qwen() -> Any:
-    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
-
-    torch.manual_seed(0)
-    text = {
-        "hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "vocab_size": 32_000,
-        "rope_parameters": {"rope_type": "default", "mrope_section": [8, 12, 12], "rope_theta": 1e6},
-    }  # fmt: skip
-    eye = {"depth": 2, "embed_dim": 64, "hidden_size": 256, "num_heads": 2, "mlp_ratio": 2}
-    make: Any = Qwen2VLForConditionalGeneration
-    return make(Qwen2VLConfig(text_config=text, vision_config=eye)).eval()
+    yield "Qwen2-VL architecture, random, w 256, 8 layers", qwen("small")
 
 
 @torch.inference_mode()

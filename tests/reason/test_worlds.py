@@ -149,6 +149,14 @@ def test_every_mode_of_prosqa_learns_something(mode) -> None:
         assert 0 <= model.right(model.reason(asked, mode), asked) <= 1
 
 
+@pytest.mark.skipif(not (SHARED / "prosqa").is_dir(), reason="the shared data are not here")
+def test_the_whole_of_prosqa_runs_where_there_is_no_gpu() -> None:
+    size = reason_prosqa.Size(width=64, batch=4, warm=2, further=2, device="cpu")
+    found = reason_prosqa.run(0, SHARED, size)
+    assert sorted(found) == sorted(["none", "pause", "written", "latent", "zeroed", "other query's"])
+    assert all(0 <= share <= 1 for share in found.values())
+
+
 def test_what_is_masked_is_not_read() -> None:
     model = Small(10, 4, 0).eval()
     read = torch.randn(2, 6, 64, generator=drawn())
