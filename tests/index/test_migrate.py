@@ -81,7 +81,9 @@ def test_the_best_of_a_ranking_are_embedded_and_kept(moving, new) -> None:
     assert 0 < len(first) == collection.embedded <= 20
     assert len(kept_names(index.uri)) == 1
     Searcher(Moving.open(index, new, depth=20), new).search(text(3), hybrid=False)
-    assert texts(new) == first, "a second search embeds nothing again"
+    again = texts(new)
+    assert again[: len(first)] == first and len(set(again)) == len(again), "a second search embeds nothing again"
+    assert len(again) <= len(first) + 3, "and few others that rank high now"
     move(index.uri, new)
     assert sorted(texts(new)) == sorted(set(texts(new))) and len(texts(new)) == ROWS - SAMPLE
     assert not kept_names(index.uri)
@@ -106,8 +108,21 @@ def test_settled_rows_have_their_true_vectors(moving, new) -> None:
     np.testing.assert_allclose(settled.vectors(translated).data, true, atol=1e-6)
     assert np.abs(view.vectors(translated).data - true).max() > 1e-3, "the view itself stays as it was"
     assert settled.finder.native[translated].all() and not view.finder.native[translated].any()
-    assert {settled.prepared.sort_names[n] for n in settled.prepared.sorts[translated]} == {"text/LATIN"}
-    assert {view.prepared.sort_names[n] for n in view.prepared.sorts[translated]} == {"text/LATIN~"}
+
+
+def test_exact_translations_rank_as_embedded_rows_do_however_few_are_left(moving, new) -> None:
+    index, _ = moving
+    move(index.uri, new, limit=52)
+    halfway = Moving.open(index, new, depth=0)
+    assert 0 < (~halfway.snapshot().finder.native).sum() == 8
+    asked = [Searcher(halfway, new).search(text(number), hybrid=False) for number in range(0, 40, 5)]
+    move(index.uri, new)
+    whole = Searcher(Moving.open(index, new), new)
+    for number, ours in zip(range(0, 40, 5), asked, strict=True):
+        theirs = whole.search(text(number), hybrid=False)
+        assert places(ours)[0] == places(theirs)[0] and len({*places(ours)} & {*places(theirs)}) >= 8
+        known = {hit.path: hit.score for hit in theirs}
+        assert max(abs(hit.score - known.get(hit.path, hit.score)) for hit in ours) < 0.5
 
 
 def test_all_embedded_ranks_as_an_index_of_the_new_model(moving, new, tmp_path) -> None:
@@ -205,9 +220,6 @@ def test_a_switch_half_way_translates_the_rest_and_marks_it(moving, new) -> None
     assert (now.stage, now.embedded, now.translated) == ("switched", SAMPLE, ROWS - SAMPLE)
     opened = LanceIndex.open(index.uri)
     assert opened.space == new.space and opened.model == "turned:1" and len(opened) == ROWS
-    view = opened.snapshot()
-    assert view.prepared.sort_names == ("text/LATIN", "text/LATIN~")
-    assert np.bincount(view.prepared.sorts).tolist() == [SAMPLE, ROWS - SAMPLE]
     assert places(Searcher(opened, new).search(text(8), hybrid=False))[0] == "/notes/8.txt"
     move(index.uri, new, limit=20)
     assert standing(index.uri).translated == ROWS - SAMPLE - 20

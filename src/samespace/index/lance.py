@@ -23,7 +23,7 @@ from samespace.index.far import Far, held
 from samespace.index.ground import Ground, mark
 from samespace.index.lance_writer import LanceWriter
 from samespace.index.medium import place, sized, writing_to
-from samespace.index.migrate_marks import apart, marked
+from samespace.index.migrate_marks import marked
 from samespace.index.migrate_record import load
 from samespace.index.placed import Held, Rows, Taken
 from samespace.index.previews import Previews
@@ -156,8 +156,7 @@ class LanceIndex:
         finder = self._finder(view.vectors, ground, last, small)
         body = Body(view.items, ground.ids, ground.item_at) if listed else None
         memo = self._cache.notes(ground.key) if self._cache else None
-        sorts = apart(ground.sorts, ground.sort_names, ground.digests, translated)
-        ready = Prepared(ground.names, *sorts, memo)
+        ready = Prepared(ground.names, ground.sorts, ground.sort_names, memo)
         at = ground.vector_row.astype(np.int64)
         made = Snapshot(self.space, ground.digests, rows, at, finder, body, ready)
         return _Held(view, ground, made, translated)

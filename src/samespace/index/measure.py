@@ -1,9 +1,9 @@
 """A Gauge: one set of eligible rows, and what scores are worth in it.
 
 Rows are taken by modality, and texts by writing, since a question scores lower against pictures than against texts and
-an English one lower against Chinese texts than against English ones; so are translated vectors, which score otherwise
-than embedded ones. What the lists are joined by is z, never a raw cosine. Unrelated queries of the same sort as the
-one asked are made from the background: sums with the same weights, pictures from the collection's own.
+an English one lower against Chinese texts than against English ones. What the lists are joined by is z, never a raw
+cosine. Unrelated queries of the same sort as the one asked are made from the background: sums with the same weights,
+pictures from the collection's own.
 
 Knows nothing of files or models. Imports numpy and pyarrow. Letters: n vector rows, b background queries.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from samespace.index.calibrate import Background, Levels, Null
 from samespace.index.compose import Direction
 from samespace.index.snapshot import Memo, Snapshot
-from samespace.index.sort import TRANSLATED, sorts
+from samespace.index.sort import sorts
 from samespace.space import Vectors, similarity
 
 __all__ = ["Found", "Gauge", "Sorts", "sorts_of"]
@@ -167,7 +167,7 @@ class Gauge:
             return self.background.queries, self.background.query_scripts, None
         if self.background is not None and sort == "text":
             return self.background.texts, self.background.text_scripts, None
-        alike = [number for number, name in enumerate(self._names) if name.rstrip(TRANSLATED) == sort]
+        alike = [number for number, name in enumerate(self._names) if name == sort]
         rows = np.flatnonzero(np.isin(self._sorts, alike))
         if len(rows) < 2:
             return None
@@ -176,7 +176,7 @@ class Gauge:
 
     def _levels_of(self, one: _Class) -> Levels:
         if one.name not in self._levels:
-            modality, _, writing = one.name.rstrip(TRANSLATED).partition("/")
+            modality, _, writing = one.name.partition("/")
             if modality == "text" and self.background is not None:
                 made = Levels(self.background.texts, self.background.weights([writing]))
             else:

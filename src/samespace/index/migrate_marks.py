@@ -11,13 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from samespace.durably import write_durably
-from samespace.index.sort import split
 from samespace.index.tables import place
 
-__all__ = ["apart", "mark", "marked"]
+__all__ = ["mark", "marked"]
 
 
 def marked(uri: str, table: str) -> pa.Array:
@@ -38,15 +36,6 @@ def mark(uri: str, table: str, digests: pa.Array) -> None:
     out = io.BytesIO()
     np.save(out, np.array(digests.to_pylist(), "S"), allow_pickle=False)
     write_durably(path, out.getvalue())
-
-
-def apart(
-    sorts: np.ndarray, names: tuple[str, ...], digests: pa.Array, translated: pa.Array
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Sorts (n,) of rows with these digests, translated ones in sorts of their own."""
-    if not len(translated):
-        return sorts, names
-    return split(sorts, names, pc.is_in(digests, value_set=translated).to_numpy(zero_copy_only=False))
 
 
 def _path(uri: str, table: str) -> Path | None:

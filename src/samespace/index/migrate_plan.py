@@ -19,7 +19,6 @@ from samespace.index.migrate import chosen
 from samespace.index.migrate_fit import fitted
 from samespace.index.migrate_source import texts_of
 from samespace.index.snapshot import Snapshot
-from samespace.index.sort import TRANSLATED
 from samespace.space import Space, Vectors
 
 __all__ = ["Plan", "foreign", "plan", "weight_of"]
@@ -83,7 +82,7 @@ def foreign(view: Snapshot, encoder: Encoder) -> dict[str, int]:
     counts = np.bincount(numbers, minlength=len(names))
     made: dict[str, int] = {}
     for name, count in zip(names, counts.tolist(), strict=True):
-        modality = name.rstrip(TRANSLATED).partition("/")[0]
+        modality = name.partition("/")[0]
         if count and modality not in encoder.modalities:
             made[modality] = made.get(modality, 0) + count
     return made

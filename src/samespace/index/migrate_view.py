@@ -1,8 +1,9 @@
 """An index that moves, seen from its new Space: rows that are embedded there, and translated ones for the rest.
 
 For a Searcher with the new model. Every item is there from the first moment on, translated where it is not embedded
-yet; the two are held against nulls of their own, so that their scores can be merged (measure.py). Translated rows are a
-candidate stage: those that rank high are embedded there and then, ranked by their true vectors, and kept.
+yet; they are merged on calibrated scores, held against one null (measure.py), since translations lie where the new
+Space's rows lie, and which rows are left to translate is no even draw. Translated rows are a candidate stage: those
+that rank high are embedded there and then, ranked by their true vectors, and kept.
 
 Meets an Encoder only by its protocol. Imports numpy, pyarrow. Letters: n vector rows, d width.
 """
@@ -19,7 +20,6 @@ from samespace.encode.protocol import Encoder
 from samespace.errors import SpaceMismatchError, StoreError
 from samespace.index.batch import encode_each
 from samespace.index.lance import LanceIndex
-from samespace.index.measure import sorts_of
 from samespace.index.migrate_finder import Across, Both, Held, translated
 from samespace.index.migrate_fit import Bridge
 from samespace.index.migrate_record import folder_of, load
@@ -27,8 +27,7 @@ from samespace.index.migrate_rows import keep, kept, kept_names
 from samespace.index.migrate_source import texts_of
 from samespace.index.protocol import Status
 from samespace.index.schema import Card
-from samespace.index.snapshot import Prepared, Snapshot
-from samespace.index.sort import TRANSLATED, split
+from samespace.index.snapshot import Snapshot
 from samespace.index.tables import Tables
 from samespace.space import Vectors
 from samespace.translate.protocol import Translator
@@ -183,11 +182,8 @@ def _finder(view: Snapshot) -> Both:
 
 def _over(view: Snapshot, finder: Both) -> Snapshot:
     """The same rows with another Finder; what was derived of the rows stays."""
-    sorts, names = sorts_of(view)
-    plain = tuple(name for name in names if not name.endswith(TRANSLATED))
-    sorts, names = split(sorts % max(1, len(plain)), plain, ~finder.native)
     assert view.prepared is not None  # a LanceIndex has made the view
-    made = replace(view, finder=finder, prepared=Prepared(view.prepared.names, sorts, names))
+    made = replace(view, finder=finder, prepared=replace(view.prepared, memo=None))  # which is of the old Space
     for name in ("lexicon", "_places", "items"):
         if name in view.__dict__:
             made.__dict__[name] = view.__dict__[name]

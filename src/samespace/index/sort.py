@@ -9,10 +9,7 @@ import pyarrow.compute as pc
 
 from samespace.index.words import script
 
-__all__ = ["TRANSLATED", "sorts", "split"]
-
-TRANSLATED = "~"
-"""Put behind the sort of rows whose vectors were translated and not embedded: "text/LATIN~"."""
+__all__ = ["sorts"]
 
 _LETTERS = 64  # of a text, to tell its writing
 _NOT_LATIN = r"[^\x00-\x{02af}\x{1e00}-\x{1eff}\x{2000}-\x{2bff}]"
@@ -32,10 +29,3 @@ def sorts(items: pa.Table) -> tuple[np.ndarray, tuple[str, ...]]:
     for row, text in zip(rows, starts.take(pa.array(rows)).to_pylist(), strict=True):
         made[row] = numbers.setdefault("text/" + script(text), len(numbers))
     return made, tuple(numbers)
-
-
-def split(numbers: np.ndarray, names: tuple[str, ...], translated: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Sorts (n,) and their names, with translated rows (n,) bool in sorts of their own."""
-    made = numbers.copy()
-    made[translated] += np.uint8(len(names))
-    return made, (*names, *(name + TRANSLATED for name in names))
