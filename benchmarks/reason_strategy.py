@@ -29,7 +29,7 @@ from torch.nn import functional
 from benchmarks.figure import Figure, check
 from benchmarks.reason_kept import OUT
 from benchmarks.reason_small import Small
-from benchmarks.reason_strategy_data import STEPS, TEST, Data, gathered, measured, split
+from benchmarks.reason_strategy_data import MOST, STEPS, TEST, Data, gathered, measured, split
 from samespace.reason.thought import Ablation, Thought
 from samespace.train.reason_losses import trajectory
 
@@ -49,6 +49,7 @@ class Mode:
         reads: the reasoner reads the decomposition.
         minilm: MiniLM reads it.
         told: weight of the steps' loss.
+        first: how many of the decomposition's steps are told.
         summed: what the steps say is added to the query.
         aligned: weight of keeping the states at those of `explicit` after each step.
         warm: goes on from `explicit, reasoner alone`.
@@ -59,6 +60,7 @@ class Mode:
     reads: bool = False
     minilm: bool = False
     told: float = 0.5
+    first: int = STEPS
     summed: bool = False
     aligned: float = 0.0
     warm: bool = False
@@ -75,6 +77,7 @@ MODES = {
     "latent, from explicit": Mode(STEPS, warm=True),
     "latent, not told": Mode(STEPS, told=0.0),
     "latent, eight steps": Mode(8),
+    "latent, five steps, all told": Mode(MOST, first=MOST),
 }
 _TEACHER = "explicit, reasoner alone"
 _QUICK = 5  # modes of the short form
@@ -110,12 +113,12 @@ class Query(Small):
         """The query (b, d)."""
         made = (data.decomposed if mode.minilm else data.question)[at] + self.out(thought.embedding)
         if mode.summed:
-            made = made + (self.share[:STEPS, None] * self.said(thought)).sum(1)
+            made = made + (self.share[: mode.first, None] * self.said(thought, mode.first)).sum(1)
         return functional.normalize(made, dim=-1)
 
-    def said(self, thought: Thought) -> Tensor:
-        """What the state before each step says (b, 3, d), of unit length."""
-        return functional.normalize(self.say(thought.states[:, :STEPS]), dim=-1)
+    def said(self, thought: Thought, n: int) -> Tensor:
+        """What the states before the first n steps say (b, n, d), of unit length."""
+        return functional.normalize(self.say(thought.states[:, :n]), dim=-1)
 
 
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
@@ -204,9 +207,9 @@ def _loss(data: Data, model: Query, mode: Mode, at: list[int], teacher: Query | 
     chances = (model.vector(data, mode, at, thought) @ data.facts.T / _TEMPERATURE).log_softmax(-1)
     loss = -torch.stack([chances[row, data.gold[i]].mean() for row, i in enumerate(at)]).mean()
     if mode.steps and mode.told:
-        wanted = data.steps[at]
+        wanted = data.steps[at][:, : mode.first]
         there = wanted.norm(dim=-1) > 0
-        loss = loss + mode.told * (1 - (model.said(thought) * wanted).sum(-1))[there].mean()
+        loss = loss + mode.told * (1 - (model.said(thought, mode.first) * wanted).sum(-1))[there].mean()
     if mode.aligned and teacher is not None:
         loss = loss + mode.aligned * trajectory(thought, _ends(teacher, data, at))
     return loss

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from benchmarks.reason_kept import OUT
 
-__all__ = ["STEPS", "TEST", "Data", "gathered", "measured", "split"]
+__all__ = ["MOST", "STEPS", "TEST", "Data", "gathered", "measured", "split"]
 
-TEST, STEPS = 230, 3
+TEST, STEPS, MOST = 230, 3, 5  # of steps: what is told as a rule, the most a question has
 _LAYERS = 14
 
 
@@ -31,7 +31,7 @@ class Data:
         question, decomposed: (n, d), MiniLM's vectors of the question, and of it with its decomposition.
         facts: (m, d).
         gold: the facts of each question.
-        steps: (n, 3, d), of the first three steps; zeros where there are fewer.
+        steps: (n, 5, d), of all steps; zeros where there are fewer.
         states: SmolLM2's states (t, 576) of the question and, behind it, the decomposition, each.
         words: how many tokens of these are the question's.
     """
@@ -55,8 +55,8 @@ def gathered(data: Path) -> Data:
     place = {fact: i for i, fact in enumerate(texts)}
     questions = [row["question"] for row in rows]
     whole = [" ".join([row["question"], *row["decomposition"]]) for row in rows]
-    asked = [(i, k, step) for i, row in enumerate(rows) for k, step in enumerate(row["decomposition"][:STEPS])]
-    steps = np.zeros((len(rows), STEPS, 384), np.float32)
+    asked = [(i, k, step) for i, row in enumerate(rows) for k, step in enumerate(row["decomposition"])]
+    steps = np.zeros((len(rows), MOST, 384), np.float32)
     steps[[i for i, _, _ in asked], [k for _, k, _ in asked]] = _minilm("steps", [step for _, _, step in asked])
     states, words = _states(questions, whole)
     return Data(

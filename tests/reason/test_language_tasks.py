@@ -3,8 +3,10 @@
 import pytest
 import torch
 from benchmarks import reason_strategy as strategy
-from benchmarks.reason_strategy_data import STEPS, Data, measured, split
-from benchmarks.reason_tales import Tales
+from benchmarks.reason_strategy_data import MOST, Data, measured, split
+from benchmarks.reason_tales import Asked, Tales
+
+from samespace.train.reason_losses import step_ce
 
 
 class Words:
@@ -42,37 +44,53 @@ def test_a_tale_is_followed_from_one_to_the_next() -> None:
                 assert int(asked.answer[row, m]) == int(asked.path[row, m, -1])
 
 
-@pytest.mark.slow
-def test_tellers_of_every_mode_are_trained_and_a_run_goes_on_where_it_stopped(monkeypatch, tmp_path) -> None:
-    """The whole part on a tiny random model in SmolLM2's place; with it, learning takes minutes."""
+@pytest.fixture
+def worded(monkeypatch, tmp_path):
+    """The part with a tiny random model in SmolLM2's place; with that, learning takes minutes."""
     pytest.importorskip("peft")
-    from benchmarks import reason_worded as worded
+    from benchmarks import reason_worded
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = LlamaConfig(**sizes, vocab_size=80, tie_word_embeddings=True, initializer_range=0.1)
-    plain = LlamaForCausalLM(config).eval().requires_grad_(False)
+    loaded = Words(), LlamaForCausalLM(config).eval().requires_grad_(False)
+    monkeypatch.setattr(reason_worded, "_loaded", lambda: loaded)
+    monkeypatch.setattr(reason_worded, "_FIRST", 0)
+    monkeypatch.setattr(reason_worded, "OUT", tmp_path)
+    return reason_worded
+
+
+@pytest.mark.slow
+def test_tellers_of_every_mode_are_trained_and_a_run_goes_on_where_it_stopped(worded, monkeypatch) -> None:
+    plain = worded._loaded()[1]
     before = [p.clone() for p in plain.parameters()]
-    words = Words()
-    monkeypatch.setattr(worded, "_loaded", lambda: (words, plain))
-    monkeypatch.setattr(worded, "_FIRST", 0)
-    monkeypatch.setattr(worded, "OUT", tmp_path)
     form = worded.Form("tiny", 6, 2, 2, 2, 2, 4, 1)
     found = worded.seeded(form, 0)
     assert sorted(found) == sorted(["explicit", "latent", "zeroed", "other query's", "none", "pause"])
     assert all(len(one["hits"]) == 5 and all(0 <= hit <= 1 for hit in one["hits"]) for one in found.values())
     assert all(torch.equal(a, b) for a, b in zip(before, plain.parameters(), strict=True)), "the base stays as it is"
-    monkeypatch.setattr(worded, "Teller", None)
-    assert worded.seeded(form, 0) == found, "what is done is not done again"
-    losses = worded.Form("tiny", 6, 8, 25, 0, 0, 4, 1)
-    monkeypatch.undo()
-    monkeypatch.setattr(worded, "_loaded", lambda: (words, plain))
-    monkeypatch.setattr(worded, "_FIRST", 0)
-    teller = worded.Teller(losses, "explicit", 0)
+    teller = worded.Teller(worded.Form("tiny", 6, 8, 25, 0, 0, 4, 1), "explicit", 0)
     first = teller.loss(2, torch.Generator().manual_seed(0)).item()
     worded.trained(teller, 25, 0)
     assert teller.loss(2, torch.Generator().manual_seed(0)).item() < first - 0.3
+    monkeypatch.setattr(worded, "Teller", None)
+    assert worded.seeded(form, 0) == found, "what is done is not done again"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["none", "pause"])
+def test_questions_that_are_taught_at_once_are_taught_as_if_alone(mode, worded) -> None:
+    teller = worded.Teller(worded.Form("tiny", 6, 3, 2, 2, 2, 4, 1), mode, 0).eval()
+    asked = teller.tales.ask(3, 4, torch.Generator().manual_seed(0), 6)
+    with torch.no_grad():
+        together, alone = teller._at_once(asked), []
+        for m in range(6):
+            one = Asked(asked.story, asked.question[:, m : m + 1], asked.path[:, m : m + 1])
+            thought = teller.think(one)
+            told = step_ce(thought, teller.tales.names[one.path[:, 0]]) if mode == "pause" else 0.0
+            alone.append(torch.nn.functional.cross_entropy(teller.scores(thought.embedding), one.answer[:, 0]) + told)
+    assert torch.allclose(together, torch.stack(alone).mean(), atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +102,7 @@ def few() -> Data:
     def rows(*shape: int) -> torch.Tensor:
         return torch.nn.functional.normalize(torch.randn(*shape, generator=drawn), dim=-1)
 
-    facts, steps = rows(120, 384), torch.zeros(40, STEPS, 384)
+    facts, steps = rows(120, 384), torch.zeros(40, MOST, 384)
     gold = [[3 * i, 3 * i + 1] for i in range(40)]
     for i, own in enumerate(gold):
         steps[i, : len(own)] = facts[own]
@@ -116,7 +134,7 @@ def test_questions_are_split_anew_for_each_seed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["none", "pause", "latent", "latent, steps added to the query"])
+@pytest.mark.parametrize("name", ["none", "pause", "latent, steps added to the query", "latent, five steps, all told"])
 def test_every_mode_starts_from_minilm_and_learns(name, few, monkeypatch) -> None:
     monkeypatch.setattr(strategy, "_BATCH", 20)
     mode, every = strategy.MODES[name], list(range(40))
