@@ -170,6 +170,15 @@ def test_what_cannot_think(plain, encoders) -> None:
         thinking(plain, 2, until="entropy")
 
 
+@pytest.mark.parametrize(
+    ("steps", "error"),
+    [("8", TypeError), (2.5, TypeError), (-1, ValueError), ({"queries": 8}, ValueError), ({"query": -1}, ValueError)],
+)
+def test_steps_that_make_no_sense(plain, steps, error) -> None:
+    with pytest.raises(error, match=r"steps .*\nGive a whole number"):
+        plain.encode(TEXTS[:1], steps=steps)
+
+
 def test_a_recipe_of_other_feedback_is_another_space(plain) -> None:
     soft = plain.recipe.with_(thinking=Thinking({"query": 2, "document": 2}, feedback="raw"))
     made = plain.revised(soft)

@@ -12,6 +12,7 @@ Knows nothing of indexes. Imports torch. Letters: b items, w model width, t toke
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -50,11 +51,12 @@ def thinking(
 
     Raises:
         RecipeError: this model cannot think.
-        TypeError: it is not run by hf:.
+        TypeError: it is not run by hf:, or steps are no whole number.
+        ValueError: steps < 0, or of a role that there is not.
     """
     if not isinstance(encoder, HfEncoder):
         raise TypeError(f"{type(encoder).__name__} cannot think\nLoad the model by hf: with accelerate=False")
-    by_role: dict[Role, int] = {"query": steps, "document": steps} if isinstance(steps, int) else dict(steps)
+    by_role = _by_role(steps)
     if isinstance(encoder.body, ThinkingBody):
         reasoner = reasoner or encoder.body.reasoner
         until = until or (encoder.recipe.thinking.until if encoder.recipe.thinking else None)
@@ -180,6 +182,16 @@ class ThinkingBody:
     def hidden(self, one: Prepared) -> Tensor:
         """Token states (t, w) without any steps."""
         return self.inner.hidden(one)
+
+
+def _by_role(steps: int | Mapping[Role, int]) -> dict[Role, int]:
+    made: dict[Role, int] = dict(steps) if isinstance(steps, Mapping) else {"query": steps, "document": steps}
+    mend = "Give a whole number >= 0, or one by role: {'query': 8, 'document': 0}"
+    if any(not isinstance(number, int) for number in made.values()):
+        raise TypeError(f"steps {steps!r}\n{mend}")
+    if min(made.values(), default=0) < 0 or not made.keys() <= set(get_args(Role)):
+        raise ValueError(f"steps {steps!r}\n{mend}")
+    return made
 
 
 def _facts(steps: Mapping[Role, int], reasoner: Latent | None, until: str | None) -> Thinking:
