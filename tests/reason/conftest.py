@@ -19,6 +19,7 @@ SIZES = {
     "max_position_embeddings": 64,
 }
 TEXT = ("gpt2", "llama", "qwen2", "qwen3")
+OTHERS = ("mistral", "phi3", "gemma3", "gpt_neox", "opt")
 SEEING = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 IDS = {"image_token_id": 90, "video_token_id": 91, "vision_start_token_id": 92, "vision_end_token_id": 93}
 END = 7
@@ -47,7 +48,25 @@ def _text(kind: str) -> Any:
         return hf.LlamaForCausalLM(hf.LlamaConfig(**SIZES))
     if kind == "qwen2":
         return hf.Qwen2ForCausalLM(hf.Qwen2Config(**SIZES, tie_word_embeddings=True))
+    if kind in OTHERS:
+        return _other(kind, hf)
     return hf.Qwen3ForCausalLM(hf.Qwen3Config(**SIZES, head_dim=8))
+
+
+def _other(kind: str, hf: Any) -> Any:
+    """Not named in the gates, but what a user may bring: as AutoModelForCausalLM makes them."""
+    few = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
+    config = {
+        "mistral": lambda: hf.MistralConfig(**SIZES, sliding_window=6),
+        "phi3": lambda: hf.Phi3Config(**SIZES, pad_token_id=0, bos_token_id=1, eos_token_id=2),
+        "gemma3": lambda: hf.Gemma3TextConfig(**SIZES, head_dim=8, sliding_window=6),
+        "gpt_neox": lambda: hf.GPTNeoXConfig(**few),
+        "opt": lambda: hf.OPTConfig(
+            hidden_size=32, ffn_dim=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=99, init_std=0.15,
+            max_position_embeddings=64, word_embed_proj_dim=32,
+        ),
+    }[kind]()  # fmt: skip
+    return hf.AutoModelForCausalLM.from_config(config)
 
 
 def _seeing(kind: str) -> Any:
@@ -102,7 +121,7 @@ def rows(kind: str) -> Rows:
     """Three rows; of a seeing model's, two have a picture of unlike size and one has none."""
     words = torch.randint(10, 80, (3, 12), generator=torch.Generator().manual_seed(1)).tolist()
     texts = [words[0][:9], words[1][:5], words[2][:12]]
-    if kind in TEXT:
+    if kind in (*TEXT, *OTHERS):
         return Rows([[*t, 5, END] for t in texts], [None] * 3)
     grids = [(4, 6), None, (4, 4)]
     shown = [[92, *[90] * (g[0] * g[1] // 4), 93] if g else [] for g in grids]

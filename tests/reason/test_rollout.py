@@ -9,6 +9,7 @@ from samespace.reason.latent import Latent
 from samespace.reason.protocol import Reasoner
 
 SEVEN = ("gpt2", "llama", "qwen2", "qwen3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+OTHERS = ("mistral", "phi3", "gemma3", "gpt_neox", "opt")
 FAR = 1e-5
 
 
@@ -57,7 +58,7 @@ def reforwarded(model, batch: dict, latents: torch.Tensor, tail: int) -> torch.T
         hook.remove()
 
 
-@pytest.mark.parametrize("kind", SEVEN)
+@pytest.mark.parametrize("kind", SEVEN + OTHERS)
 def test_cached_is_as_without_a_cache(kind, tiny, rows_of) -> None:
     model, batch = tiny(kind), rows_of(kind).batch()
     with torch.inference_mode():
@@ -67,7 +68,7 @@ def test_cached_is_as_without_a_cache(kind, tiny, rows_of) -> None:
     assert (thought.embedding - thought.ablate("zero").embedding).abs().max() > 1e-2, "the latents must be seen"
 
 
-@pytest.mark.parametrize("kind", SEVEN)
+@pytest.mark.parametrize("kind", SEVEN + OTHERS)
 def test_neither_padding_nor_company_moves_a_vector(kind, tiny, rows_of) -> None:
     backbone, rows, think = Backbone.of(tiny(kind)), rows_of(kind), Latent(32, steps=3, tail=2)
     with torch.inference_mode():
