@@ -40,7 +40,7 @@ class Config:
 
     data: Path  # parquet: anchor (picture and words, or one of them), positive (a picture), negatives (pictures)
     out: Path  # folder for what comes of it
-    tower: str = "lite0-grid:3-96"  # encoder of the pictures, as scheme:name; stays as it is
+    tower: str = "lite0-grid:3-160"  # encoder of the pictures, as scheme:name; stays as it is
     text: str = "multilingual-e5-small"  # encoder of the words; stays as it is
     dim: int = 256  # width of the Space that is made
     hidden: int = 512  # width between the two layers
