@@ -48,6 +48,22 @@ def test_when_memory_runs_out_the_piece_halves_and_the_batch_stays(error, tmp_pa
     assert torch.allclose(first.weight, second.weight, atol=1e-5)
 
 
+def test_a_short_batch_does_not_cut_the_next_into_pieces(tmp_path) -> None:
+    """It would change the last bits of a run that goes on behind a short one."""
+    asked = []
+
+    class Uneven(Fixed):
+        def __iter__(self):
+            return iter([[0], [1, 2, 3, 4], [5], [6, 7, 8]])
+
+    def loss(rows, piece):
+        asked.append(piece)
+        return nn.Linear(1, 1)(torch.ones(1, 1)).sum()
+
+    run(nn.Linear(1, 1), loss, Uneven(), Schedule(1, 0.1), States(tmp_path, "one"), dict)
+    assert asked == [1, 4, 1, 3]
+
+
 def test_when_one_row_does_not_fit_the_error_is_the_models(tmp_path) -> None:
     with pytest.raises(MemoryError, match="no memory"):
         trained(tmp_path, most=0)

@@ -1,7 +1,8 @@
 """The loop of steps: goes on where it stopped, stops when the loss is no number, and fits itself into memory.
 
 Everything a step draws comes from the seed and its number, so a run that was killed and goes on walks the same curve.
-Batches come from a sampler of batches.py or of sentence-transformers.
+Batches come from a sampler of batches.py or of sentence-transformers. Where several processes train as one
+(together.py), each is given the whole batch, gradients are averaged, and the first of them keeps the states.
 
 Knows nothing of models or losses. Imports torch. Letters: n rows of a batch.
 """
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from samespace.encode.engine import is_out_of_memory
 from samespace.errors import DivergedError
+from samespace.train import together
 from samespace.train.state import States, gathered, put_back
 
 __all__ = ["Schedule", "run"]
@@ -23,6 +25,7 @@ __all__ = ["Schedule", "run"]
 Loss = Callable[[list[int], int], Tensor]
 """(rows of a batch, rows embedded at a time) → the loss of the whole batch."""
 
+_ANY = 1 << 62  # rows at a time: as many as a batch has, until memory runs out
 _HOPELESS = 10.0  # times the first loss, and this much more
 
 
@@ -82,9 +85,10 @@ def run(
     Raises:
         DivergedError: the loss is not finite, or hopelessly above its start.
         CheckpointError: a state could not be kept, or the last one cannot be read.
-        RuntimeError, MemoryError: a single row does not fit into memory.
+        RuntimeError, MemoryError: a single row does not fit into memory; in several processes, a piece.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
+    learned = [part for part in model.parameters() if part.requires_grad]
+    optimizer = torch.optim.AdamW(learned, schedule.learning_rate, weight_decay=schedule.weight_decay)
     steps = schedule.epochs * len(sampler)
     step, curve = 0, list[dict[str, float]]()
     if (state := states.last()) is not None:
@@ -92,15 +96,15 @@ def run(
         step, curve = state.step, state.curve
     else:
         curve = [{"step": 0.0, **measure()}]
-        states.keep(0, curve, gathered(model, optimizer))
-    since, piece, first = list[float](), 0, curve[1]["loss"] if len(curve) > 1 else math.nan
+        _keep(states, 0, curve, model, optimizer)
+    since, piece, first = list[float](), _ANY, curve[1]["loss"] if len(curve) > 1 else math.nan
     while step < steps:
         epoch, place = divmod(step, len(sampler))
         sampler.set_epoch(epoch)
         for batch in list(sampler)[place:]:
             for group in optimizer.param_groups:
                 group["lr"] = schedule.rate(step, steps)
-            value, piece = _step(model, loss, batch, piece or len(batch), optimizer, schedule, step)
+            value, piece = _step(model, loss, batch, piece, optimizer, schedule, step)
             first = value if math.isnan(first) else first
             if not math.isfinite(value) or value > _HOPELESS * abs(first) + _HOPELESS:
                 raise DivergedError(
@@ -114,8 +118,9 @@ def run(
             if step % schedule.keep_every == 0 or step == steps:
                 curve.append({"step": float(step), "loss": sum(since) / len(since), **measure()})
                 since = []
-                states.keep(step, curve, gathered(model, optimizer))
-                tell(curve[-1])
+                _keep(states, step, curve, model, optimizer)
+                if together.first():
+                    tell(curve[-1])
     return curve
 
 
@@ -131,12 +136,18 @@ def _step(
             value.backward()  # type: ignore[no-untyped-call]  # torch's own
             break
         except (MemoryError, RuntimeError) as err:
-            if piece == 1 or not is_out_of_memory(err):
-                raise
+            if min(piece, len(batch)) == 1 or together.count() > 1 or not is_out_of_memory(err):
+                raise  # the other processes wait for this one's rows: they cannot be halved behind its back
             piece = max(min(piece, len(batch)) // 2, 1)
+    together.averaged(model.parameters())
     if schedule.clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
     number = float(value.detach())
     if math.isfinite(number):
         optimizer.step()
     return number, piece
+
+
+def _keep(states: States, step: int, curve: list[dict[str, float]], model: nn.Module, optimizer: Any) -> None:
+    if together.first():
+        states.keep(step, curve, gathered(model, optimizer))

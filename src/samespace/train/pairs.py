@@ -1,0 +1,101 @@
+"""Rows of anchor, positive and negatives, ready for a model: split, tokenized, as columns; and how well they are told.
+
+Knows nothing of losses. Imports numpy and torch. Letters: n rows, k negatives a row, d width.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from samespace.encode.hf_model import Prepared
+from samespace.encode.language import Language
+from samespace.items import Item
+from samespace.train import batches
+from samespace.train.example import Example
+from samespace.train.learner import Learner, embedded
+from samespace.train.retrieval import recall_at_k
+from samespace.train.split import codes, held_out
+
+__all__ = ["Pairs"]
+
+
+@dataclass
+class Pairs:
+    """Rows for a training.
+
+    Attributes:
+        examples: (n).
+        groups: (n) the number of each row's anchor; rows of one are on one side of the split.
+        kept, apart: positions of the rows to train on and of those to measure on.
+        columns: 2 + k lists (n) of what a model reads; made by `read_by`.
+    """
+
+    examples: Sequence[Example]
+    groups: np.ndarray
+    kept: np.ndarray
+    apart: np.ndarray
+    columns: list[list[Prepared]] = field(default_factory=list)
+
+    @classmethod
+    def split(cls, examples: Sequence[Example], share: float, seed: int) -> "Pairs":
+        """Keep that share of the anchors apart. Raises DataError: too few are left."""
+        groups = codes([example.anchor.digest() for example in examples])
+        return cls(examples, groups, *held_out(groups, share, seed))
+
+    def read_by(self, language: Language, negatives: int, seed: int) -> None:
+        """Tokenize all sides; every row gets as many negatives, as far as there are any.
+
+        Rows with fewer than k = the most that any row has, at most `negatives`, get positives of other rows, drawn.
+        """
+        count = min(negatives, max(len(example.negatives) for example in self.examples))
+        rng = np.random.default_rng(seed + 2)
+        rows = [self._negatives(example, count, rng) for example in self.examples]
+        asked = [language.prepare(e.anchor, "query", e.instruction) for e in self.examples]
+        told = [language.prepare(e.positive, "document") for e in self.examples]
+        denied = [[language.prepare(row[k], "document") for row in rows] for k in range(count)]
+        self.columns = [asked, told, *denied]
+
+    def _negatives(self, example: Example, count: int, rng: np.random.Generator) -> list[Item]:
+        made = list(example.negatives[:count])
+        own = {example.positive.digest(), *(item.digest() for item in made)}
+        while len(made) < count:
+            drawn = self.examples[self.kept[rng.integers(len(self.kept))]]
+            if drawn.anchor.digest() != example.anchor.digest() and drawn.positive.digest() not in own:
+                made.append(drawn.positive)
+        return made
+
+    def sampler(self, batch: int, seed: int, how: str) -> Any:
+        """Batches of positions in `kept`; equal positives never meet in one."""
+        told = [self.examples[row].instruction if how == "instruction" else "" for row in self.kept]
+        apart = [self.examples[row].positive.digest() for row in self.kept]
+        return batches.group_by(told, apart=apart)(self.kept, batch_size=batch, seed=seed)
+
+    def measured(self, learner: Learner) -> dict[str, float]:
+        """How the anchors kept apart find their positives: mrr, recall@1 and recall@10, with their chances."""
+        rows = [embedded(learner, [column[row] for row in self.apart]) for column in self.columns[:2]]
+        scores = (rows[0] @ rows[1].T).numpy()
+        groups = self.groups[self.apart]
+        right = groups[:, None] == groups[None, :]
+        best = np.where(right, scores, -np.inf).max(axis=1)
+        rank = 1 + (np.where(right, -np.inf, scores) >= best[:, None]).sum(axis=1)
+        return {"mrr": float((1 / rank).mean()), **recall_at_k(scores, groups)}
+
+    def digest(self) -> str:
+        """Hash of all rows."""
+        digest = hashlib.sha256()
+        for example in self.examples:
+            items = (example.anchor, example.positive, *example.negatives)
+            digest.update(" ".join([example.instruction, *(item.digest() for item in items)]).encode())
+        return digest.hexdigest()
+
+    def at(self, column: int, which: list[int]) -> list[Prepared]:
+        """What a model reads of some rows of `kept`."""
+        return [self.columns[column][row] for row in self.kept[which]]
+
+    def of(self, which: list[int]) -> torch.Tensor:
+        """The groups of some rows of `kept`."""
+        return torch.from_numpy(self.groups[self.kept[which]])

@@ -1,0 +1,196 @@
+"""What finetune and distill share: how a language model begins to learn, and how a run of steps ends as a folder.
+
+Imports torch; the teacher's framework where one is named. Letters: n items, w model width, d head width.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from samespace.encode import language, lora, tuned
+from samespace.encode.language import Language
+from samespace.encode.load import load as load_encoder
+from samespace.encode.protocol import Encoder, Role
+from samespace.items import Item
+from samespace.space import Space, Vectors
+from samespace.train import page, together
+from samespace.train.heads import Frames, ridge
+from samespace.train.learner import Learner, embedded
+from samespace.train.state import States
+from samespace.train.steps import Loss, Schedule
+from samespace.train.steps import run as run_steps
+
+__all__ = ["answers", "begun", "check", "closed", "finished", "opened"]
+
+_BEST = "best.safetensors"
+_FREE = ("out", "every", "piece")  # settings that change nothing of what is learned
+
+
+def check(config: Any) -> None:
+    """Raise ValueError for settings of finetune or distill that make no sense."""
+    if not 0 < config.held_out < 1:
+        raise ValueError(f"held_out is {config.held_out}\nUse a share between 0 and 1")
+    least = {name: getattr(config, name) for name in ("epochs", "batch", "every", "rank", "start", "max_tokens")}
+    if low := next((name for name, value in least.items() if value < 1), None):
+        raise ValueError(f"{low} is {least[low]}\nUse at least 1")
+    if config.learning_rate <= 0:
+        raise ValueError(f"learning_rate is {config.learning_rate}\nUse a number above 0")
+    if config.weights == "full" and config.precision != "float32":
+        raise ValueError("all weights are learned in float32 only\nUse --precision float32, or --weights lora")
+
+
+def opened(config: Any, device: str | None) -> tuple[Language, nn.Linear | None]:
+    """The base of a plan with what is to be learned in it, and the head it comes with.
+
+    A base "tuned:FOLDER" goes on from there: how it is read and how many layers it has stay as they were.
+    """
+    scheme, _, place = str(config.base).partition(":")
+    if scheme == "tuned":
+        used, head = tuned.opened(Path(place), device), tuned.head_of(Path(place))
+    else:
+        prompts: dict[Role, str] = {"query": config.query_prompt, "document": config.document_prompt}
+        used = language.opened(
+            str(config.base), layers=config.layers, precision=config.precision, pooling=config.pooling,
+            template=config.template, prompts=prompts, instruction=config.instruction, max_tokens=config.max_tokens,
+            max_pixels=config.max_pixels, device=device,
+        )  # fmt: skip
+        head = None
+    if config.weights == "full":
+        used.model.requires_grad_(True)
+    elif not (held := lora.adapters(used.model)):
+        lora.adapt(used.model, rank=config.rank, scale=config.scale, seed=config.seed)
+    else:
+        for part in held.values():
+            part.requires_grad_(True)
+    return used, head
+
+
+def begun(config: Any, asked: Sequence[Item], told: Sequence[Item], device: str | None = None) -> Learner:
+    """The learner at its start: where a teacher is named, with the head that comes nearest to its vectors.
+
+    Args:
+        config: of finetune or distill.
+        asked: queries to train on.
+        told: documents to train on; `config.start` of all are looked at.
+        device: None = as the model chooses.
+    """
+    used, head = opened(config, device)
+    if config.teacher and head is None:
+        teacher = load_encoder(config.teacher)
+        sides: list[tuple[Role, Sequence[Item]]] = [("query", asked), ("document", told)]
+        items = [(role, item) for role, side in sides for item in side if item.modality in teacher.modalities]
+        chosen = np.random.default_rng(config.seed).permutation(len(items))[: config.start]
+        some = [items[i] for i in sorted(chosen)]
+        head, _ = closed(used, some, _towards(teacher, some), config.ridge)
+    if head is not None:
+        head.requires_grad_(True).to(used.body.device)
+    return Learner(used, head).to(used.body.device)
+
+
+def _towards(teacher: Encoder, items: Sequence[tuple[Role, Item]]) -> Vectors:
+    """A teacher's vectors (n, d) of items, each by its role."""
+    rows = np.zeros((len(items), teacher.space.dim), np.float32)
+    for role in ("query", "document"):
+        at = [i for i, (own, _) in enumerate(items) if own == role]
+        if at:
+            rows[at] = teacher.encode([items[i][1] for i in at], role=role).data
+    return teacher.space.vectors(rows)
+
+
+def closed(
+    used: Language, items: Sequence[tuple[Role, Item]], vectors: Vectors, strength: float
+) -> tuple[nn.Linear, np.ndarray]:
+    """The closed form: a head from the model's states of items to their vectors less the mean of these.
+
+    Args:
+        used: the model, as it is.
+        items: (n) with their roles.
+        vectors: (n, d) a teacher's.
+        strength: of the ridge, in units of a feature's variance.
+
+    Returns:
+        the head, w → d; and the mean (d).
+    """
+    states = embedded(used, [used.prepare(item, role) for role, item in items]).numpy()
+    source = Space("states", used.width, "dot", used.weights).vectors(states)
+    frames = Frames.fit(source, vectors, width=used.width)
+    weight = ridge(frames.features(source), frames.answers(vectors), strength)
+    made = frames.head(weight, torch.zeros(len(weight)))
+    head = nn.Linear(used.width, vectors.space.dim)
+    head.load_state_dict({"weight": torch.from_numpy(made.weight), "bias": torch.from_numpy(made.bias)})
+    return head, made.mean
+
+
+def finished(
+    plan: str,
+    config: Any,
+    learner: Learner,
+    loss: Loss,
+    sampler: Any,
+    measure: Callable[[], dict[str, float]],
+    by: str,
+    about: Mapping[str, Any],
+    tell: Callable[[Mapping[str, float]], None],
+) -> list[dict[str, float]]:
+    """Run the steps and write the folder: the best state as a model, train.json, page.html, and the last state.
+
+    Args:
+        plan: its name.
+        config: its settings.
+        learner: at its start.
+        loss: of a batch.
+        sampler: of batches.
+        measure: on the rows kept apart.
+        by: the measure by which a state is best, higher is better.
+        about: facts for train.json; "data" among them is part of what a state must agree with.
+        tell: is told every point of the curve.
+
+    Returns:
+        the curve.
+    """
+    base = lora.frozen_hash(learner.language.model) if config.weights == "lora" else ""
+    identity = {k: v for k, v in _settings(config).items() if k not in _FREE}
+    said = json.dumps([plan, identity, learner.language.weights, about["data"]], sort_keys=True)
+
+    def seen() -> dict[str, float]:
+        point = measure()
+        learner.keep_best(point[by], config.out / _BEST)
+        return point
+
+    curve = run_steps(
+        learner, loss, sampler,
+        Schedule(config.epochs, config.learning_rate, config.weight_decay, keep_every=config.every, seed=config.seed),
+        States(config.out, hashlib.sha256(said.encode()).hexdigest()), seen, tell,
+    )  # fmt: skip
+    if together.first():
+        _write(plan, config, learner, base, {**about, "curve": curve})
+    together.wait()
+    return curve
+
+
+def _write(plan: str, config: Any, learner: Learner, base: str, about: Mapping[str, Any]) -> None:
+    """The folder of a finished run, from its best state."""
+    learner.put_best(config.out / _BEST)
+    settings = _settings(config)
+    tuned.save(learner.language, learner.head, config.out)
+    unchanged = base == lora.frozen_hash(learner.language.model) if base else None
+    facts = {"plan": plan, "config": settings, "base_unchanged": unchanged, **about}
+    (config.out / "train.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    page.write(config.out / "page.html", plan, settings, about["curve"])
+
+
+def _settings(config: Any) -> dict[str, str]:
+    return {key: str(value) for key, value in asdict(config).items()}
+
+
+def answers(vectors: Vectors, mean: np.ndarray) -> Tensor:
+    """A teacher's vectors less their mean, at unit length (n, d) float32."""
+    centred = torch.from_numpy(vectors.data.astype(np.float32) - mean)
+    return nn.functional.normalize(centred, dim=1)
