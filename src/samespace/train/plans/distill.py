@@ -52,8 +52,8 @@ class Config:
     instruction: str | None = None  # for {instruction} in a prompt
     max_tokens: int = 128  # of an item with its prompt
     max_pixels: int | None = None  # of a picture; none = as the model's files say
-    start: int = 1000  # items the closed form is fitted on
-    ridge: float = 0.3  # strength of the closed form, in units of a feature's variance
+    start: int = 500  # items the closed form is fitted on
+    ridge: float = 0.1  # strength of the closed form, in units of a state's mean variance
     epochs: int = 1  # passes over the items
     batch: int = 16  # items
     piece: int | None = None  # items embedded at a time; none = the batch, and half of it where memory runs out

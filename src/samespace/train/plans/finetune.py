@@ -45,8 +45,8 @@ class Config:
     max_tokens: int = 128  # of an item with its prompt
     max_pixels: int | None = None  # of a picture; none = as the model's files say
     teacher: str | None = None  # encoder towards whose vectors the head starts, as scheme:name; none = no head
-    start: int = 1000  # items the closed form is fitted on
-    ridge: float = 0.3  # strength of the closed form, in units of a feature's variance
+    start: int = 500  # items the closed form is fitted on
+    ridge: float = 0.1  # strength of the closed form, in units of a state's mean variance
     loss: Literal["infonce", "symmetric", "margin", "sigmoid", "spread"] = "infonce"  # docs/train.md says when
     temperature: float = 0.05  # of the loss
     negatives: int = 4  # of a row that are used, at most
