@@ -44,6 +44,7 @@ def test_the_drawing_is_a_page_that_needs_nothing(model, tmp_path: Path) -> None
     text = where.read_text()
     assert "&lt;b&gt;kite&lt;/b&gt; &amp; more" in text and "<b>kite</b>" not in text
     assert text.count("<tr><td>") == 3 and "<polyline" in text
+    assert text.count("<circle") == 2 and ">step 1<" in text and ">step 2<" in text
     assert "http" not in text and "<script" not in text
 
 

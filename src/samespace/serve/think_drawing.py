@@ -49,17 +49,24 @@ def _row(step: "Step", near: Sequence[str] | None) -> str:
 
 
 def _curve(steps: Sequence["Step"]) -> str:
-    """KL over steps on a logarithmic scale from 1e-5 to 100 nats, with the bound at which thinking would stop."""
+    """KL over steps on a logarithmic scale from 1e-5 to 100 nats, with the bound below which thinking would stop."""
     known = [(step.number, step.moved) for step in steps if step.moved is not None and step.number]
     if not known:
         return ""
-    points = " ".join(f"{_across(n, len(steps)):.1f},{_up(kl):.1f}" for n, kl in known)
+    places = [(n, _across(n, len(steps)), _up(kl)) for n, kl in known]
+    points = " ".join(f"{x:.1f},{y:.1f}" for _, x, y in places)
+    marks = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#246"/>'
+        f'<text x="{x:.1f}" y="{y - 8:.1f}" font-size="11" fill="#246" text-anchor="middle">step {n}</text>'
+        for n, x, y in places
+    )
     bound = _up(5e-4)
     return (
+        "<p>How far each step moved what would be said next: KL, on a logarithmic scale.</p>"
         f'<svg viewBox="0 0 {_WIDE} {_TALL}" role="img" aria-label="KL over steps"><line x1="{_EDGE}" x2="{_WIDE}" '
         f'y1="{bound:.1f}" y2="{bound:.1f}" stroke="#c44" stroke-dasharray="4"/><text x="{_EDGE + 4}" '
         f'y="{bound - 4:.1f}" font-size="11" fill="#c44">stops below 0.0005</text>'
-        f'<polyline points="{points}" fill="none" stroke="#246" stroke-width="2"/></svg>'
+        f'<polyline points="{points}" fill="none" stroke="#246" stroke-width="2"/>{marks}</svg>'
     )
 
 
