@@ -9,24 +9,24 @@ from typing import Any
 import samespace.translate
 from benchmarks.translate_data import OUT
 
-__all__ = ["FEW", "PAIRED", "remembered"]
+__all__ = ["FEW", "PAIRED", "SINGLE", "remembered"]
 
-PAIRED = (
+SINGLE = (
     "affine",
     "blocks",
-    "fit",
     "frame",
     "kernel",
     "linear",
+    "local",
     "measure",
     "pairs",
     "procrustes",
-    "reach",
     "rotations",
     "stretch",
-    "trial",
 )
-"""Modules of `translate` that a fit on pairs is made by."""
+"""Modules of `translate` that the methods of a fit on pairs are made by."""
+PAIRED = (*(name for name in SINGLE if name != "local"), "fit", "trial")
+"""Those that the choice among them is made by."""
 FEW = ("align", "assign", "axes", "consensus", "few", "frame", "ica", "near", "procrustes", "refine")
 """Modules that a fit on few pairs and many rows is made by."""
 

@@ -16,7 +16,6 @@ import numpy as np
 from samespace.space import Vectors
 from samespace.translate.measure import Fidelity
 from samespace.translate.protocol import Translator
-from samespace.translate.reach import POOL
 from samespace.translate.stretch import STRETCHES, stretched
 from samespace.translate.trial import METHODS, Trial, candidates, fitted, try_all
 from samespace.translate.verdict import Verdict, of_pairs
@@ -24,6 +23,7 @@ from samespace.translate.verdict import Verdict, of_pairs
 __all__ = ["METHODS", "fit"]
 
 Role = Literal["query", "document"]
+_LESS = 0.01  # of top-1 that a candidate may lose to the best and still be chosen for its neighbours
 _FURTHER, _SURE = 2.0, 1000  # how far out for queries, where there are too few rows to choose it by
 _FEWEST = 10  # pairs with which something can be measured
 
@@ -42,7 +42,7 @@ def fit(
 
     Up to 1,000 pairs are measured by five-fold cross-validation, more on a part that is held out; the map that is
     returned is fitted on all pairs (what takes long is kept as it was measured). "auto" takes the candidate with most
-    neighbours kept and rows to be found again in a large pool, both counted alike.
+    neighbours kept and rows found again, both counted alike, of those that find nearly as many as the best does.
 
     Args:
         source: (n, ds).
@@ -75,8 +75,7 @@ def fit(
     by, measured = _placed(trial, target, role, corpus)
     facts: dict[str, Any] = {
         "method": chosen, "seed": seed, "why": why, "split": trial.split, "measured": measured.to_dict(),
-        "table": {name: {**one.found.to_dict(), "reach": one.reach} for name, one in trials.items()},
-        "verdict": of_pairs(measured).to_dict(),
+        "table": {name: one.found.to_dict() for name, one in trials.items()}, "verdict": of_pairs(measured).to_dict(),
     }  # fmt: skip
     made = stretched(made, by)
     return _with(made, measured.kept, facts)
@@ -84,14 +83,19 @@ def fit(
 
 def _chosen(trials: Mapping[str, Trial]) -> tuple[str, str]:
     """The candidate to take, and why."""
-    if len(trials) == 1:
-        return next(iter(trials)), "the only one tried: asked for, or too few pairs to tell others apart from it"
-    chosen = max(trials, key=lambda name: trials[name].reach + trials[name].found.kept)
-    one = trials[chosen].found
-    return chosen, (
-        f"keeps {one.kept:.3f} of {one.k} neighbours among {one.pool:,}, and would find {trials[chosen].reach:.3f} of "
-        f"the rows again among {POOL:,}: together most of {len(trials)} tried"
-    )
+    found = {name: trial.found for name, trial in trials.items()}
+    if len(found) == 1:
+        return next(iter(found)), "the only one tried: asked for, or too few pairs to tell others apart from it"
+    least = max(one.top1 for one in found.values()) - _LESS
+    fit_for_it = {name: one for name, one in found.items() if one.top1 >= least}
+    chosen = max(fit_for_it, key=lambda name: (found[name].kept + found[name].top1, found[name].cosine))
+    one = found[chosen]
+    left = [name for name in found if name not in fit_for_it]
+    why = f"keeps {one.kept:.3f} of {one.k} neighbours among {one.pool:,} and finds {one.top1:.3f} of the rows again, "
+    why += f"together most of {len(found)} tried"
+    if left:
+        why += f"; {', '.join(left)} set aside: top-1 below {least:.3f}"
+    return chosen, why
 
 
 def _placed(trial: Trial, target: Vectors, role: Role, corpus: str) -> tuple[float, Fidelity]:
