@@ -36,3 +36,42 @@ def test_plans_that_make_no_sense(given) -> None:
 def test_stages_there_are_not() -> None:
     with pytest.raises(ValueError, match="Use 0 to 3"):
         Curriculum(6, 3).thought(4, 0)
+
+
+@pytest.mark.slow
+def test_one_optimizer_goes_through_all_stages() -> None:
+    """A chase whose written names give way to latent steps: what is left of them is learned in each stage."""
+    import torch
+    from benchmarks.reason_chase import SHORT, Chaser
+    from torch.nn import functional
+
+    from samespace.train.reason_losses import text_ce
+
+    torch.set_num_threads(1)
+    plan, model = Curriculum(steps=SHORT.depth, stages=5, mix=0.3), Chaser(0)
+    optimizer, drawn = torch.optim.AdamW(model.parameters(), 2e-3), torch.Generator().manual_seed(0)
+
+    def missed(n: int, generator: torch.Generator) -> torch.Tensor:
+        asked = SHORT.ask(16, generator)
+        rest = asked.path[:, n:]
+        made = model.ask(asked, n, written=rest)
+        loss = functional.cross_entropy(model.scores(made.embedding), asked.end)
+        ends = torch.full_like(asked.start, -100)[:, None]
+        return loss + text_ce(made, torch.cat([rest, ends], 1)) if n < plan.steps else loss
+
+    def by_stage() -> list[float]:
+        with torch.no_grad():
+            return [float(missed(n, torch.Generator().manual_seed(1))) for n in range(plan.steps + 1)]
+
+    first, thought_of = by_stage(), []
+    for stage in range(plan.stages + 1):
+        thought_of.append([plan.thought(stage, batch) for batch in range(8)])
+        for n in thought_of[-1]:
+            loss = missed(n, drawn)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert [max(found) for found in thought_of] == [0, 1, 2, 3, 4, 5]
+    assert min(min(found) for found in thought_of[4:]) < 4, "mixing goes back"
+    assert {int(state["step"]) for state in optimizer.state.values()} == {48}, "no state was ever reset"
+    assert all(after < before - 0.3 for before, after in zip(first, by_stage(), strict=True))
