@@ -1,12 +1,13 @@
 """A real language model follows a chain in words: SmolLM2-135M with LoRA, thinking by latent steps or in writing.
 
 Stories of people who tell each other (reason_tales), 1 to 5 tellings to follow, the answer retrieved among the
-documents of 40 names, which the same model encodes. Every mode has its own LoRA; `latent` goes on from `explicit`. All
-but `latent` are taught on all of a story's questions at once, each of which sees the story and itself alone; `none` and
-`pause` for as many steps as `latent` with its warm start (in the short form for as many as the warm start). All thirty
-layers run: what looks a name up in a text sits in the upper ones (a ridge probe for the next name finds 5 % up to layer
-14, 39 % at layer 22, 50 % at the end), so LoRA is on these. Whatever is done is kept under benchmarks/out/reason: a run
-can be stopped and gone on with.
+documents of 40 names, which the model encodes as it comes. Every mode has its own LoRA; `latent` goes on from
+`explicit`, and feeds back embeddings weighted by the model's chances (`soft`): it then names its steps from the outset,
+where states as they are (`scale`) would have to be learned anew. All but `latent` are taught on all of a story's
+questions at once, each of which sees the story and itself alone; in the short form `none` and `pause` for fewer steps.
+All thirty layers run: what looks a name up in a text sits in the upper ones (a ridge probe for the next name finds 5 %
+up to layer 14, 39 % at layer 22, 50 % at the end), so LoRA is on these. Whatever is done is kept under
+benchmarks/out/reason: a run can be stopped and gone on with.
 
 Short form: a round of six, one seed, little training. Full form: a round of twelve, three seeds.
 Letters: b questions, h tellings, m questions to a story, n names or tokens, s steps, t tokens, w width.
@@ -32,6 +33,7 @@ from benchmarks.reason_smol import adapted, model, tokenizer
 from benchmarks.reason_tales import DEPTHS, Asked, Tales
 from samespace.reason.backbone import Backbone
 from samespace.reason.latent import Latent
+from samespace.reason.protocol import Feedback
 from samespace.reason.thought import Ablation, Thought
 from samespace.train.reason_losses import step_ce
 
@@ -40,6 +42,7 @@ __all__ = ["figures"]
 _TEMPERATURE, _RATE, _FIRST = 0.1, 1e-3, 12
 _LOST: dict[str, Ablation] = {"zeroed": "zero", "other query's": "shuffle"}
 _LATENT = ("latent", *_LOST)
+_FEEDBACK: dict[str, Feedback] = {"pause": "parallel", "explicit": "snap", "latent": "soft"}
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ class Form:
 
     Attributes:
         people: in a round.
-        batch: stories a step.
-        warm, further: steps of training of `explicit`, and of `latent` behind it.
+        batch: stories a step; twice as many for `latent`, of whose questions there is one to a story.
+        warm: steps of training of `explicit`, in rounds: in the first it learns to write names, which then are right,
+            in the second to read them out; the rate rises anew.
+        further: of `latent`, behind these.
         plain: of `none` and `pause`.
         test: questions a depth.
         seeds: how many runs.
@@ -58,15 +63,15 @@ class Form:
     name: str
     people: int
     batch: int
-    warm: int
+    warm: tuple[int, ...]
     further: int
     plain: int
     test: int
     seeds: int
 
 
-SHORT = Form("short", 6, 8, 100, 80, 100, 40, 1)
-FULL = Form("full", 12, 16, 600, 300, 900, 200, 3)
+SHORT = Form("short", 6, 4, (90, 60), 20, 70, 40, 1)
+FULL = Form("full", 12, 8, (400, 200), 100, 700, 200, 3)
 
 
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
@@ -100,18 +105,28 @@ def seeded(form: Form, seed: int) -> dict[str, dict[str, Any]]:
             continue
         began = time.process_time()
         teller = Teller(form, mode, seed)
-        weights = OUT / f"worded-{form.name}-{seed}-explicit.pt"
-        if mode == "latent":
-            teller.load_state_dict(torch.load(weights, weights_only=True), strict=False)
-        steps = {"explicit": form.warm, "latent": form.further}.get(mode, form.plain)
-        trained(teller, steps, seed)
-        if mode == "explicit":
-            torch.save({k: v for k, v in teller.state_dict().items() if "lora" in k}, weights)
+        if mode in ("explicit", "latent"):
+            _warmed(teller, form, seed)
+        if mode != "explicit":
+            trained(teller, form.further if mode == "latent" else form.plain, seed)
         spent = time.process_time() - began
         for name in _LATENT if mode == "latent" else (mode,):
             found[name] = {"hits": teller.tested(form.test, name), "CPU s": spent}
         kept.write_text(json.dumps(found, indent=1))
     return found
+
+
+def _warmed(teller: "Teller", form: Form, seed: int) -> None:
+    """Teach to write, and keep each round's weights; what is kept is not taught again."""
+    mode, teller.mode = teller.mode, "explicit"
+    for number, steps in enumerate(form.warm):
+        weights = OUT / f"worded-{form.name}-{seed}-explicit-{number}.pt"
+        if weights.exists():
+            teller.load_state_dict(torch.load(weights, weights_only=True), strict=False)
+            continue
+        trained(teller, steps, seed + 100 * number)
+        torch.save({k: v for k, v in teller.state_dict().items() if "lora" in k}, weights)
+    teller.mode = mode
 
 
 @cache
@@ -132,38 +147,39 @@ class Teller(nn.Module):
         head = nn.Linear(table.shape[1], table.shape[0], bias=False)
         head.weight = nn.Parameter(table, requires_grad=False)
         self.backbone = Backbone.of(self.model, head=head)  # in float32 it is five times as fast here
-        with torch.no_grad():
-            alone = self.documents()
-        self.mean, self.spread = alone.mean(0), alone.std(0) + 1e-3
         self.pauses = Latent(table.shape[1], steps=DEPTHS, feedback="parallel", seed=seed)
+        with torch.no_grad():
+            alone, asked = self.documents(), self.tales.ask(24, 3, torch.Generator().manual_seed(0))
+            first = self.think(asked, "snap").embedding.float()
+        self.mean, self.spread = first.mean(0), first.std(0) + 1e-3
+        self.known = functional.normalize((alone - alone.mean(0)) / (alone.std(0) + 1e-3), dim=-1)
 
-    def think(self, asked: Asked) -> Thought:
-        """Read b stories with one question each, and think as the mode says; as many steps as tellings."""
+    def think(self, asked: Asked, feedback: Feedback | None = None) -> Thought:
+        """Read b stories with one question each, and think as the mode says, or so; as many steps as tellings."""
         ids = torch.cat([asked.story, asked.question[:, 0]], 1)
         ids = torch.cat([ids, torch.full_like(ids[:, :1], self.tales.end)], 1)
-        feedback = {"pause": "parallel", "explicit": "snap"}.get(self.mode, "scale")
-        reasoner = self.pauses if self.mode == "pause" else Latent(self.backbone.width, feedback=feedback)  # type: ignore[arg-type]
-        steps = 0 if self.mode == "none" else asked.path.shape[-1]
+        how = feedback or _FEEDBACK.get(self.mode, "soft")
+        reasoner = self.pauses if how == "parallel" else Latent(self.backbone.width, feedback=how)
+        steps = 0 if self.mode == "none" and not feedback else asked.path.shape[-1]
         return reasoner(self.backbone, {"input_ids": ids}, steps=steps)  # type: ignore[no-any-return]
 
     def documents(self) -> Tensor:
-        """States (n, w) at the end of every name, written alone."""
+        """States (n, w) at the end of every name, written alone: those of the untrained model are the documents."""
         names = self.tales.names[:, None]
         return self._states(self._embedded(torch.cat([names, torch.full_like(names, self.tales.end)], 1)))[
             :, -1
         ].float()
 
     def scores(self, embedding: Tensor) -> Tensor:
-        """Cosines over temperature (b, n) with all documents, both sides as the untrained documents are spread."""
-        both = ((rows - self.mean) / self.spread for rows in (embedding.float(), self.documents()))
-        queries, documents = (functional.normalize(rows, dim=-1) for rows in both)
-        return queries @ documents.T / _TEMPERATURE
+        """Cosines over temperature (b, n) with all documents, both sides less what the untrained have in common."""
+        queries = functional.normalize((embedding.float() - self.mean) / self.spread, dim=-1)
+        return queries @ self.known.T / _TEMPERATURE
 
     def loss(self, depth: int, drawn: torch.Generator) -> Tensor:
         """Retrieval, and what each step should say."""
         if self.mode != "latent":
             return self._at_once(self.tales.ask(self.batch, depth, drawn, self.people))
-        asked = self.tales.ask(self.batch, depth, drawn)
+        asked = self.tales.ask(2 * self.batch, depth, drawn)
         thought = self.think(asked)
         loss = functional.cross_entropy(self.scores(thought.embedding), asked.answer[:, 0])
         return loss + step_ce(thought, self.tales.names[asked.path[:, 0]])

@@ -65,12 +65,12 @@ def worded(monkeypatch, tmp_path):
 def test_tellers_of_every_mode_are_trained_and_a_run_goes_on_where_it_stopped(worded, monkeypatch) -> None:
     plain = worded._loaded()[1]
     before = [p.clone() for p in plain.parameters()]
-    form = worded.Form("tiny", 6, 2, 2, 2, 2, 4, 1)
+    form = worded.Form("tiny", 6, 2, (2, 1), 2, 2, 4, 1)
     found = worded.seeded(form, 0)
     assert sorted(found) == sorted(["explicit", "latent", "zeroed", "other query's", "none", "pause"])
     assert all(len(one["hits"]) == 5 and all(0 <= hit <= 1 for hit in one["hits"]) for one in found.values())
     assert all(torch.equal(a, b) for a, b in zip(before, plain.parameters(), strict=True)), "the base stays as it is"
-    teller = worded.Teller(worded.Form("tiny", 6, 8, 25, 0, 0, 4, 1), "explicit", 0)
+    teller = worded.Teller(worded.Form("tiny", 6, 8, (25,), 0, 0, 4, 1), "explicit", 0)
     first = teller.loss(2, torch.Generator().manual_seed(0)).item()
     worded.trained(teller, 25, 0)
     assert teller.loss(2, torch.Generator().manual_seed(0)).item() < first - 0.3
@@ -81,7 +81,7 @@ def test_tellers_of_every_mode_are_trained_and_a_run_goes_on_where_it_stopped(wo
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["none", "pause"])
 def test_questions_that_are_taught_at_once_are_taught_as_if_alone(mode, worded) -> None:
-    teller = worded.Teller(worded.Form("tiny", 6, 3, 2, 2, 2, 4, 1), mode, 0).eval()
+    teller = worded.Teller(worded.Form("tiny", 6, 3, (2,), 2, 2, 4, 1), mode, 0).eval()
     asked = teller.tales.ask(3, 4, torch.Generator().manual_seed(0), 6)
     with torch.no_grad():
         together, alone = teller._at_once(asked), []
