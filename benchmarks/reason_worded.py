@@ -1,13 +1,13 @@
 """A real language model follows a chain in words: SmolLM2-135M with LoRA, thinking by latent steps or in writing.
 
 Stories of people who tell each other (reason_tales), 1 to 5 tellings to follow, the answer retrieved among the
-documents of 40 names, which the model encodes as it comes. Every mode has its own LoRA; `latent` goes on from
-`explicit`, and feeds back embeddings weighted by the model's chances (`soft`): it then names its steps from the outset,
-where states as they are (`scale`) would have to be learned anew. All but `latent` are taught on all of a story's
-questions at once, each of which sees the story and itself alone; in the short form `none` and `pause` for fewer steps.
-All thirty layers run: what looks a name up in a text sits in the upper ones (a ridge probe for the next name finds 5 %
-up to layer 14, 39 % at layer 22, 50 % at the end), so LoRA is on these. Whatever is done is kept under
-benchmarks/out/reason: a run can be stopped and gone on with.
+documents of 40 names, which the model encodes as it comes. All modes go on from `explicit`, each with its own LoRA, so
+that all can look a name up and read one out. `latent` feeds back embeddings weighted by the model's chances (`soft`):
+it then names its steps from the outset, where states as they are (`scale`) would have to be learned anew. All but
+`latent` are taught on all of a story's questions at once, each of which sees the story and itself alone. All thirty
+layers run: what looks a name up in a text sits in the upper ones (a ridge probe for the next name finds 5 % up to layer
+14, 39 % at layer 22, 50 % at the end), so LoRA is on these. Whatever is done is kept under benchmarks/out/reason: a run
+can be stopped and gone on with.
 
 Short form: a round of six, one seed, little training. Full form: a round of twelve, three seeds.
 Letters: b questions, h tellings, m questions to a story, n names or tokens, s steps, t tokens, w width.
@@ -55,7 +55,7 @@ class Form:
         warm: steps of training of `explicit`, in rounds: in the first it learns to write names, which then are right,
             in the second to read them out; the rate rises anew.
         further: of `latent`, behind these.
-        plain: of `none` and `pause`.
+        plain: of `none` and `pause`, behind these.
         test: questions a depth.
         seeds: how many runs.
     """
@@ -70,8 +70,8 @@ class Form:
     seeds: int
 
 
-SHORT = Form("short", 6, 4, (90, 60), 20, 70, 40, 1)
-FULL = Form("full", 12, 8, (400, 200), 100, 700, 200, 3)
+SHORT = Form("short", 6, 4, (90, 60), 20, 40, 40, 1)
+FULL = Form("full", 12, 8, (400, 200), 100, 300, 200, 3)
 
 
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
@@ -105,8 +105,7 @@ def seeded(form: Form, seed: int) -> dict[str, dict[str, Any]]:
             continue
         began = time.process_time()
         teller = Teller(form, mode, seed)
-        if mode in ("explicit", "latent"):
-            _warmed(teller, form, seed)
+        _warmed(teller, form, seed)
         if mode != "explicit":
             trained(teller, form.further if mode == "latent" else form.plain, seed)
         spent = time.process_time() - began
