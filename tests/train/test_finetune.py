@@ -17,6 +17,7 @@ from sentence_transformers import SentenceTransformer
 
 from samespace.encode import bound, language, lora, tuned
 from samespace.encode.contract import check_encoder
+from samespace.encode.load import load
 from samespace.errors import CheckpointError, DataError, DivergedError, PlanError, RecipeError, WeightsError
 from samespace.items import Blob, Image, Text
 from samespace.train import plan
@@ -66,7 +67,7 @@ def test_it_learns_and_opens_as_an_encoder_and_in_sentence_transformers(base, tm
     assert made["curve"][-1]["loss"] < made["curve"][1]["loss"]
     assert made["base_unchanged"] is True
     assert "recall@10" in (out / "page.html").read_text()
-    encoder = tuned.load(str(out))
+    encoder = load(f"tuned:{out}")
     check_encoder(encoder, texts(), tolerance=1e-4)
     theirs = SentenceTransformer(str(out), trust_remote_code=True, device="cpu")
     said = [item.text for item in texts()]
@@ -74,6 +75,8 @@ def test_it_learns_and_opens_as_an_encoder_and_in_sentence_transformers(base, tm
     assert np.allclose(theirs.encode(said), encoder.encode(texts()).data, atol=1e-5)
     assert not np.allclose(encoder.encode(texts(), role="query").data, encoder.encode(texts()).data, atol=1e-2)
     assert not list(out.rglob("*.bin")) + list(out.rglob("*.pt")) + list(out.rglob("*.pkl"))
+    through = load(f"st:{out}", trust_remote_code="ours")
+    assert np.allclose(through.encode(texts()).data, encoder.encode(texts()).data, atol=1e-5)
     theirs.save_pretrained(str(tmp_path / "saved"))
     again = tuned.load(str(tmp_path / "saved"))
     assert np.array_equal(again.encode(texts()).data, encoder.encode(texts()).data)
@@ -268,7 +271,7 @@ def test_a_model_that_sees_learns_pictures(seeing, tmp_path) -> None:
     assert np.allclose(theirs.encode([decode(picture.blob)]), encoder.encode([picture]).data, atol=1e-5)
 
 
-SHARED = Path(__file__).parents[3] / "shared/data/emoji_names"
+SHOP = Path(__file__).parents[3] / "shared/data/grocery_photos"
 
 
 @pytest.mark.slow
@@ -276,10 +279,9 @@ SHARED = Path(__file__).parents[3] / "shared/data/emoji_names"
 def test_a_tiny_model_that_sees_beats_its_own_start_on_pairs_kept_apart(real, seeing, tmp_path) -> None:
     """The seams work, no more is claimed. Real photographs of groceries by name, or pictures of one colour."""
     if real:
-        shop = SHARED.parent / "grocery_photos"
-        if not shop.is_dir():
-            pytest.skip(f"{shop} is not here")
-        photos(shop, tmp_path / "rows.parquet")
+        if not SHOP.is_dir():
+            pytest.skip(f"{SHOP} is not here")
+        photos(SHOP, tmp_path / "rows.parquet")
     else:
         toy.rows(tmp_path / "rows.parquet", per=4)
     config = settings(
@@ -336,6 +338,20 @@ def test_a_base_that_is_no_language_model_or_too_short_is_named(base, tmp_path) 
         finetune.run(settings(tmp_path, base, layers=3))
 
 
+def test_adapters_and_all_weights_do_not_go_on_from_each_other(base, tmp_path) -> None:
+    out = finetune.run(settings(tmp_path, base, epochs=1))
+    with pytest.raises(RecipeError, match=r"was trained by adapters.*\nUse --weights lora"):
+        finetune.run(settings(tmp_path, f"tuned:{out}", out=tmp_path / "more", weights="full"))
+
+
+def test_a_row_without_negatives_needs_other_rows_to_draw_from(base, tmp_path) -> None:
+    path = tmp_path / "rows.parquet"
+    said = {"anchor": ["a", "b", "c"], "positive": ["d"] * 3, "negatives": [["x"], [], []]}
+    pq.write_table(pa.table(said), path)
+    with pytest.raises(DataError, match="row 1, negatives: it has 0 negatives where others have 1"):
+        finetune.run(settings(tmp_path, base))
+
+
 def test_one_row_is_too_few(base, tmp_path) -> None:
     pq.write_table(pa.table({"anchor": ["a"], "positive": ["b"]}), tmp_path / "rows.parquet")
     with pytest.raises(DataError, match="too few to train on"):
@@ -361,17 +377,17 @@ def test_another_base_or_damaged_files_are_named(base, tmp_path) -> None:
 
 
 def photos(shop: Path, path: Path) -> None:
-    """Names of groceries and small photographs of them, three of each of forty kinds."""
+    """Names of groceries and small photographs of them, ten of each of twelve kinds."""
     import io
 
     from PIL import Image as Pillow
 
     kinds, made = {}, []
     for row in pq.read_table(shop / "manifest.parquet").to_pylist():
-        name = row[next(k for k in ("name", "fine", "class", "label") if k in row)]
-        if len(kinds) < 40 or name in kinds:
+        name = row["text"]
+        if len(kinds) < 12 or name in kinds:
             kinds[name] = kinds.get(name, 0) + 1
-            if kinds[name] <= 3:
+            if kinds[name] <= 10:
                 stream = io.BytesIO()
                 Pillow.open(io.BytesIO(row["bytes"])).convert("RGB").resize((56, 56)).save(stream, "PNG")
                 made.append((f"{name} {kinds[name]}", stream.getvalue()))

@@ -13,6 +13,7 @@ import torch
 
 from samespace.encode.hf_model import Prepared
 from samespace.encode.language import Language
+from samespace.errors import DataError
 from samespace.items import Item
 from samespace.train import batches
 from samespace.train.example import Example
@@ -50,6 +51,7 @@ class Pairs:
         """Tokenize all sides; every row gets as many negatives, as far as there are any.
 
         Rows with fewer than k = the most that any row has, at most `negatives`, get positives of other rows, drawn.
+        Raises DataError: there are too few to draw from.
         """
         count = min(negatives, max(len(example.negatives) for example in self.examples))
         rng = np.random.default_rng(seed + 2)
@@ -62,10 +64,16 @@ class Pairs:
     def _negatives(self, example: Example, count: int, rng: np.random.Generator) -> list[Item]:
         made = list(example.negatives[:count])
         own = {example.positive.digest(), *(item.digest() for item in made)}
-        while len(made) < count:
-            drawn = self.examples[self.kept[rng.integers(len(self.kept))]]
+        for row in rng.permutation(self.kept):
+            if len(made) == count:
+                break
+            drawn = self.examples[row]
             if drawn.anchor.digest() != example.anchor.digest() and drawn.positive.digest() not in own:
                 made.append(drawn.positive)
+                own.add(drawn.positive.digest())
+        if len(made) < count:
+            fact = f"it has {len(example.negatives)} negatives where others have {count}, and too few rows to draw from"
+            raise DataError(example.row, "negatives", fact, "Give it more, or ask for fewer: --negatives")
         return made
 
     def sampler(self, batch: int, seed: int, how: str) -> Any:

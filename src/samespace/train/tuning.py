@@ -18,6 +18,7 @@ from samespace.encode import language, lora, tuned
 from samespace.encode.language import Language
 from samespace.encode.load import load as load_encoder
 from samespace.encode.protocol import Encoder, Role
+from samespace.errors import RecipeError
 from samespace.items import Item
 from samespace.space import Vectors
 from samespace.train import page, together
@@ -49,11 +50,16 @@ def check(config: Any) -> None:
 def opened(config: Any, device: str | None) -> tuple[Language, nn.Linear | None]:
     """The base of a plan with what is to be learned in it, and the head it comes with.
 
-    A base "tuned:FOLDER" goes on from there: how it is read and how many layers it has stay as they were.
+    A base "tuned:FOLDER" goes on from there: how it is read and how many layers it has stay as they were. Raises
+    RecipeError: it was trained by adapters and all weights are to be learned, or the other way round.
     """
     scheme, _, place = str(config.base).partition(":")
     if scheme == "tuned":
         used, head = tuned.opened(Path(place), device), tuned.head_of(Path(place))
+        if (config.weights == "full") == bool(lora.adapters(used.model)):
+            have, other = ("adapters", "lora") if config.weights == "full" else ("all weights", "full")
+            fact = f"{place} was trained by {have}, and what is learned on top must be of the same kind"
+            raise RecipeError(str(config.base), fact, f"Use --weights {other}")
     else:
         prompts: dict[Role, str] = {"query": config.query_prompt, "document": config.document_prompt}
         used = language.opened(
