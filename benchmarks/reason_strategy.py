@@ -29,7 +29,9 @@ from torch.nn import functional
 from benchmarks.figure import Figure, check
 from benchmarks.reason_kept import OUT
 from benchmarks.reason_small import Small
+from benchmarks.reason_smol import lacking
 from benchmarks.reason_strategy_data import MOST, STEPS, TEST, Data, gathered, measured, split
+from samespace.errors import WeightsNotFoundError
 from samespace.reason.thought import Ablation, Thought
 from samespace.train.reason_losses import trajectory
 
@@ -125,6 +127,13 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
     """Three seeds; in the short form one. What is done is kept under benchmarks/out/reason, so a run can be stopped."""
     if not (data / "strategyqa").is_dir():
         print("strategy: not run, for want of the shared data", file=sys.stderr)
+        return
+    if lacking("strategy", "pyarrow"):
+        return
+    try:
+        gathered(data)
+    except WeightsNotFoundError as lost:
+        print(f"strategy: not run: {str(lost).splitlines()[0]}", file=sys.stderr)
         return
     torch.set_num_threads(1)
     names = list(MODES)[:_QUICK] if quick else list(MODES)

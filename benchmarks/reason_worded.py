@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from benchmarks.figure import Figure, check
 from benchmarks.reason_kept import OUT
-from benchmarks.reason_smol import adapted, model, tokenizer
+from benchmarks.reason_smol import adapted, lacking, model, tokenizer
 from benchmarks.reason_tales import DEPTHS, Asked, Tales
 from samespace.reason.backbone import Backbone
 from samespace.reason.latent import Latent
@@ -76,6 +76,8 @@ FULL = Form("full", 12, 8, (400, 200), 100, 300, 200, 3)
 
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
     """All modes and their controls."""
+    if lacking("worded", "peft"):
+        return
     torch.set_num_threads(1)
     form = SHORT if quick else FULL
     runs = [seeded(form, seed) for seed in range(form.seeds)]
