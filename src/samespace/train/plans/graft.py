@@ -45,16 +45,14 @@ class Config:
     tokens: int = 4  # into how many a picture's vector is cut: the tower's cells
     layers: int | None = None  # of the language model, the first so many; none = all
     precision: Literal["float32", "bfloat16"] = "float32"  # of the language model; bfloat16 where the processor has it
-    template: str = (
-        'Picture. {text} It shows, in one word: "'  # what is read; the picture stands behind its first token
-    )
+    template: str = "Picture {text} shows:"  # what is read; the picture stands behind its first token
     max_tokens: int = 64  # of words with the template
     rank: int = 16  # of the adapters
     hidden: int = 512  # inner width of the projector, and of the layers for pictures
     dim: int = 256  # width of the Space of composed queries
     epochs: int = 4  # passes over the rows
-    batch: int = 96  # rows
-    learning_rate: float = 5e-4  # at its peak
+    batch: int = 64  # rows
+    learning_rate: float = 1e-3  # at its peak
     weight_decay: float = 0.01  # of AdamW
     temperature: float = 0.05  # of the loss, where it starts
     dropout: float = 0.1  # share left out of the layers for pictures, in [0, 1)
