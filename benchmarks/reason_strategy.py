@@ -132,8 +132,8 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
         return
     try:
         gathered(data)
-    except WeightsNotFoundError as lost:
-        print(f"strategy: not run: {str(lost).splitlines()[0]}", file=sys.stderr)
+    except WeightsNotFoundError as absent:
+        print(f"strategy: not run: {str(absent).splitlines()[0]}", file=sys.stderr)
         return
     torch.set_num_threads(1)
     names = list(MODES)[:_QUICK] if quick else list(MODES)
