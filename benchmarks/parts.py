@@ -94,6 +94,8 @@ BENCHMARKS = {
             "losses": "train_losses:figures",
             "starter": "train_starter:figures",
             "mixed": "train_mixed:figures",
+            "finetune": "train_finetune:figures",
+            "graft": "train_graft:figures",
         },
     ),
 }
