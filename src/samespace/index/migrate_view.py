@@ -8,6 +8,7 @@ that rank high are embedded there and then, ranked by their true vectors, and ke
 Meets an Encoder only by its protocol. Imports numpy, pyarrow. Letters: n vector rows, d width.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -132,6 +133,22 @@ class Moving:
     def previews(self) -> Any:
         """Small pictures of the index itself."""
         return self.index.previews
+
+    def candidates(self, view: Snapshot, query: Vectors, allowed: np.ndarray | None) -> list[int]:
+        """The best of the translated rows by themselves, for a weak translation may bring none among the best of all.
+
+        Args:
+            view: of this collection, or what this has made of it.
+            query: (1, d).
+            allowed: (m,) bool, item rows that are searched; None = all.
+
+        Returns:
+            Vector rows; of `depth` the share that is translated.
+        """
+        left = ~_finder(view).native
+        count = math.ceil(self.depth * float(left.mean())) if len(left) else 0
+        mask = left if allowed is None else left & view.vector_mask(allowed)
+        return view.nearest(query, count, allowed=mask)[0].rows.tolist() if count and mask.any() else []
 
     def settle(self, view: Snapshot, rows: Sequence[int]) -> Snapshot:
         """A view in which these rows are embedded, as far as they are words; what is embedded is kept as moved.

@@ -54,6 +54,7 @@ class _Moving(Protocol):
 
     depth: int
 
+    def candidates(self, view: Snapshot, query: Vectors, allowed: np.ndarray | None) -> Sequence[int]: ...
     def settle(self, view: Snapshot, rows: Sequence[int]) -> Snapshot: ...
     def note(self) -> str: ...
 
@@ -239,7 +240,8 @@ class _Run:
         moving = self.searcher.index
         if isinstance(moving, _Moving) and moving.depth:
             found = self.searcher.gauge(self.view, self.allowed).nearest(direction, moving.depth)
-            self.view = moving.settle(self.view, [row for row, *_ in found])
+            others = moving.candidates(self.view, direction.vectors, self.allowed)
+            self.view = moving.settle(self.view, [*(row for row, *_ in found), *others])
 
     def _asked(self, direction: Direction) -> Asked | None:
         if not direction.words:
