@@ -30,7 +30,7 @@ class Learner(Learned):
 
     Args:
         language: the model; what of it takes a gradient is learned.
-        head: from its width to d; None = none.
+        head: from its width to d, learned where it takes a gradient; None = none.
         criterion: a loss with parameters of its own; None = none.
     """
 

@@ -95,8 +95,6 @@ def begun(config: Any, asked: Sequence[Item], told: Sequence[Item], device: str 
         chosen = np.random.default_rng(config.seed).permutation(len(items))[: config.start]
         some = [items[i] for i in sorted(chosen)]
         head, _ = closed(used, some, _towards(teacher, some), config.ridge)
-    if head is not None:
-        head.requires_grad_(True).to(used.body.device)
     return Learner(used, head).to(used.body.device)
 
 
@@ -125,13 +123,14 @@ def closed(
         strength: of the ridge, in units of v.
 
     Returns:
-        the head, w → d; and the mean (d).
+        the head, w → d, which stays as it is: its weights are so small that a step at an adapter's rate undoes them
+        (docs/log.md); and the mean (d).
     """
     states = embedded(used, [used.prepare(item, role) for role, item in items])
     middle, mean = states.mean(dim=0), vectors.data.astype(np.float32).mean(axis=0)
     spread = float((states - middle).square().mean())
     weight = ridge(states - middle, answers(vectors, mean), strength * spread)
-    head = nn.Linear(used.width, vectors.space.dim)
+    head = nn.Linear(used.width, vectors.space.dim).requires_grad_(False)
     head.load_state_dict({"weight": weight, "bias": -weight @ middle})
     return head, mean
 

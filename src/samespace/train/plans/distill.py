@@ -1,7 +1,7 @@
 """Distil a teacher's space into a language model: its vectors come to lie where the teacher's lie.
 
-A head is fitted in closed form; then adapters and head learn 10 (1 - cos) + .5 identification, the share of telling
-each item's own teacher vector from the others of its batch. The result's Space is its own; bound:OUT/bound lays its
+A head is fitted in closed form and stays; then adapters learn 10 (1 - cos) + .5 identification: to tell each item's
+own teacher vector from the others of its batch. The result's Space is its own; bound:OUT/bound lays its
 vectors into the teacher's, where they stand near the teacher's own, not at them: train.json says how near.
 """
 
@@ -86,7 +86,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     some, rest = drawn[: config.start], drawn[config.start :]
     kept = rest if len(rest) >= len(some) else drawn  # what the head was fitted on has little more to teach
     begin, mean = tuning.closed(used, [items[i] for i in some], vectors[some], config.ridge)
-    learner = Learner(used, (begin if head is None else head).requires_grad_(True)).to(used.body.device)
+    learner = Learner(used, begin if head is None else head).to(used.body.device)
     ready = [used.prepare(item, role) for role, item in items]
     answers = tuning.answers(vectors, mean).to(learner.best.device)
 
