@@ -1,11 +1,23 @@
 """A part of the proof without its data, packages or GPU says so in one line, and the others run."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import parts, reason_digits, reason_kept, reason_prosqa, reason_smol, reason_strategy, reason_worded
+from benchmarks import (
+    parts,
+    reason_digits,
+    reason_kept,
+    reason_length,
+    reason_pointer,
+    reason_prosqa,
+    reason_reach,
+    reason_smol,
+    reason_strategy,
+    reason_worded,
+)
 from benchmarks.figure import Figure
 
 
@@ -73,3 +85,34 @@ def test_a_seed_that_was_done_is_not_done_again(monkeypatch, tmp_path) -> None:
     assert reason_kept.kept("chase", 3, lambda: next(runs), quick=True) == first
     assert reason_kept.kept("chase", 3, lambda: next(runs), quick=False)["hits"] == [0.0], "the full form is another"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chase-full-3.json", "chase-short-3.json"]
+
+
+HITS = ("none", "pause", "explicit", "latent", "zero", "shuffle", "noise", "paused")
+MODES = ("none", "pause", "written", "latent", "zeroed", "other query's")
+DONE = {
+    "length": (
+        reason_length,
+        "lengths",
+        lambda: {"latent: told": asdict(reason_length.Lengths(1, 0.9, (0.9,) * 5, 0.1, 0.1))},
+    ),
+    "digits": (reason_digits, "digits", lambda: {mode: [0.1, 0.2, 0.3, 0.4] for mode in MODES}),
+    "reach": (reason_reach, "reach", lambda: dict.fromkeys(MODES, (0.5, 0.25))),
+    "pointer": (
+        reason_pointer,
+        "chase",
+        lambda: reason_pointer.Found(50.0, dict.fromkeys(HITS, 0.2), (1, 2, 3, 4, 5), 0.9, 0.9),
+    ),
+}
+
+
+@pytest.mark.parametrize("part", DONE)
+def test_figures_of_three_seeds_are_told_from_what_is_kept(part, monkeypatch, tmp_path) -> None:
+    module, run, made = DONE[part]
+    asked = []
+    monkeypatch.setattr(reason_kept, "OUT", tmp_path)
+    monkeypatch.setattr(module, run, lambda seed, *, quick: asked.append(seed) or made())
+    first = [figure.line() for figure in module.figures(Path(), quick=False)]
+    assert asked == [0, 1, 2]
+    assert [figure.line() for figure in module.figures(Path(), quick=False)] == first
+    assert asked == [0, 1, 2]
+    assert any("3 seeds: 0." in line for line in first)
