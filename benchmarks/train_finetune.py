@@ -10,7 +10,7 @@ Letters: n texts, l layers.
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def figures(data: Path, quick: bool) -> Iterator[Figure]:
     yield Figure(f"{said}, untrained, prompted, last token", prompted, "", plain, ">= 0.73", prompted >= 0.73, n,
                  "peer: last token without the prompt; raw cosines; 30 layers, bfloat16")  # fmt: skip
     for name, (plan, form) in _RUNS.items():
-        if quick and not (_PLACE / name.replace(" ", "-") / "cpu.json").is_file():
+        if quick and not (_PLACE / name.replace(" ", "-") / "train.json").is_file():
             continue
         yield from _run(name, plan, form, data, pairs)
     if not quick:
@@ -116,25 +116,35 @@ def _speed(texts: Sequence[str]) -> Iterator[Figure]:
 
 
 def _trained(out: Path, plan: str, form: dict[str, Any], data: Path) -> float:
-    """Run a plan, if it was not; the CPU seconds it took."""
+    """Run a plan, or go on with it; the CPU seconds it took in all."""
     path = out / "cpu.json"
-    if not path.is_file():
+    held = json.loads(path.read_text()) if path.is_file() else {"seconds": 0.0, "done": False}
+    if not held["done"]:
         rows = _rows(data, form["items"], plan)
         given: dict[str, Any] = {
             "base": str(_base()), "data": rows, "out": out, "teacher": _TEACHER, "precision": "bfloat16",
-            "template": _PROMPT, "max_tokens": 96, "start": form["start"], "epochs": form["epochs"],
-            "learning_rate": form["learning_rate"], "every": 25, "held_out": 0.1 if plan == "finetune" else 0.06,
+            "template": _PROMPT, "max_tokens": 96, "start": form["start"], "epochs": form["epochs"], "batch": 16,
+            "learning_rate": form["learning_rate"], "every": 15, "held_out": 0.1 if plan == "finetune" else 0.06,
         }  # fmt: skip
         began = time.process_time()
         language.opened(str(_base()), precision="bfloat16")
         read = time.process_time() - began
-        began = time.process_time()
+        began, before = time.process_time() + read, held["seconds"]
+
+        def tell(point: Mapping[str, float]) -> None:
+            print({key: round(value, 4) for key, value in point.items()}, flush=True)
+            note(done=False)
+
+        def note(*, done: bool) -> None:
+            path.write_text(json.dumps({"seconds": before + time.process_time() - began, "done": done}))
+
         if plan == "distill":
-            distill.run(distill.Config(**given), _tell)
+            distill.run(distill.Config(**given), tell)
         else:
-            finetune.run(finetune.Config(**given, batch=16), _tell)
-        path.write_text(json.dumps({"seconds": time.process_time() - began - read}))
-    seconds: float = json.loads(path.read_text())["seconds"]
+            finetune.run(finetune.Config(**given), tell)
+        note(done=True)
+        held = json.loads(path.read_text())
+    seconds: float = held["seconds"]
     return seconds
 
 
@@ -197,7 +207,3 @@ def _score(rows: np.ndarray, pairs: Any) -> float:
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     half = len(unit) // 2
     return spearman((unit[:half] * unit[half:]).sum(axis=1), pairs[2])
-
-
-def _tell(point: Any) -> None:
-    print({key: round(value, 4) for key, value in point.items()}, flush=True)
