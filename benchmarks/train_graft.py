@@ -218,14 +218,14 @@ def _trained(name: str, place: str, given: Mapping[str, Any], vectors: Path | No
     if vectors and not (out / "vectors").exists():
         out.mkdir(parents=True, exist_ok=True)
         (out / "vectors").symlink_to(vectors / "vectors")
-    began: list[float] = []
+    seen: list[tuple[float, float]] = []
     config = plan.config(name, {**given, "out": out})
-    first = not (out / "seconds.json").is_file()
-    plan.module(name).run(config, lambda point: began.append(time.process_time()))
-    if first:
-        steps = (time.process_time() - began[0]) / max(len(began) - 1, 1) * len(began) if len(began) > 1 else 0.0
-        (out / "seconds.json").write_text(json.dumps(steps))
-    return out, float(json.loads((out / "seconds.json").read_text()))
+    plan.module(name).run(config, lambda point: seen.append((point["step"], time.process_time())))
+    if len(seen) > 1 and not (out / "seconds.json").is_file():
+        (first, began), (last, ended) = seen[0], seen[-1]
+        (out / "seconds.json").write_text(json.dumps((ended - began) * last / (last - first)))
+    kept = out / "seconds.json"
+    return out, float(json.loads(kept.read_text())) if kept.is_file() else float("nan")
 
 
 def _base(layers: int) -> dict[str, Any]:
