@@ -15,10 +15,9 @@ import numpy as np
 from benchmarks.data import folder
 from benchmarks.translate_data import OUT, sentences, vectors
 from samespace.space import Vectors
-from samespace.translate.affine import Affine
 from samespace.translate.few import few
+from samespace.translate.fit import fit
 from samespace.translate.measure import measure
-from samespace.translate.procrustes import Procrustes
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "translate_curves.svg"
 _NAMES = {"A": "MiniLM", "B": "E5", "C": "USE", "D": "WordLlama"}
@@ -37,7 +36,7 @@ Curve = list[tuple[int, float, float]]
 
 
 def measured(place: Path) -> dict[str, Curve]:
-    """The curves: rotation or ridge, whichever keeps more, on pairs; and few pairs with rows that have no partner."""
+    """The curves: what "auto" takes, on pairs; and few pairs with rows that have no partner."""
     kept = OUT / "curves.json"
     curves: dict[str, Curve] = json.loads(kept.read_text()) if kept.is_file() else {}
     texts = sentences(place, _TEXTS)
@@ -51,19 +50,15 @@ def measured(place: Path) -> dict[str, Curve]:
 
 
 def _paired(source: Vectors, target: Vectors, n: int) -> tuple[int, float, float]:
-    fit, pool = np.arange(_POOL, _POOL + n), np.arange(_POOL)
-    found = [
-        measure(method.fit(source[fit], target[fit]), source[pool], target[pool], queries=_QUERIES)
-        for method in ((Procrustes, Affine) if n >= 300 else (Procrustes,))
-    ]
-    best = max(found, key=lambda one: one.kept)
-    return n, best.kept, best.top1
+    rows, pool = np.arange(_POOL, _POOL + n), np.arange(_POOL)
+    found = measure(fit(source[rows], target[rows]), source[pool], target[pool], queries=_QUERIES)
+    return n, found.kept, found.top1
 
 
 def _with_rows(source: Vectors, target: Vectors, n: int) -> tuple[int, float, float]:
-    fit, pool = np.arange(_POOL, _POOL + n), np.arange(_POOL)
+    rows, pool = np.arange(_POOL, _POOL + n), np.arange(_POOL)
     x, y = np.arange(6000, 6000 + _ROWS), np.arange(12_000, 12_000 + _ROWS)
-    found = measure(few(source[x], target[y], source[fit], target[fit]), source[pool], target[pool], queries=_QUERIES)
+    found = measure(few(source[x], target[y], source[rows], target[rows]), source[pool], target[pool], queries=_QUERIES)
     return n, found.kept, found.top1
 
 
