@@ -24,15 +24,15 @@ _ROUNDS = 8
 
 
 def choose(
-    source: Vectors, count: int, *, way: Way = "spread", known: np.ndarray | None = None, seed: int = 0
+    source: Vectors, count: int, *, way: Way = "centres", known: np.ndarray | None = None, seed: int = 0
 ) -> np.ndarray:
     """Row numbers of the items to embed next, in the order in which to do so.
 
     Args:
         source: (n, d), all items, as the model that has embedded them sees them.
         count: c, 0 <= c <= n.
-        way: "spread": each as far as can be from those before it; "centres": the rows nearest to the centres of c
-            clusters; "random": the control.
+        way: "centres": the rows nearest to the centres of c clusters, which gained most wherever it was measured;
+            "spread": each as far as can be from those before it and from those known; "random": the control.
         known: numbers of rows that the other model has embedded already.
         seed: of all that is drawn.
 
