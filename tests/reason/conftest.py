@@ -33,7 +33,8 @@ def make(kind: str) -> Any:
     logging.set_verbosity_error()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    return (_seeing if kind in SEEING else _text)(kind).eval()
+    with torch.inference_mode(False):  # whoever asks first: others may want gradients
+        return (_seeing if kind in SEEING else _text)(kind).eval()
 
 
 def _text(kind: str) -> Any:
