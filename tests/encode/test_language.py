@@ -62,6 +62,7 @@ def test_a_cut_model_keeps_its_final_norm(base) -> None:
 
 def test_adapters_are_the_identity_at_first_float32_and_all_that_learns(base) -> None:
     used = language.opened(str(base), precision="bfloat16", template=TEMPLATE)
+    assert language.decoder(used.model).config._attn_implementation == "eager"
     before, hashed = read(used), lora.frozen_hash(used.model)
     lora.adapt(used.model, rank=4, scale=2.0)
     held = lora.adapters(used.model)

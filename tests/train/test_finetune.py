@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def texts():
 
 def test_it_learns_and_opens_as_an_encoder_and_in_sentence_transformers(base, tmp_path) -> None:
     points = []
-    out = finetune.run(settings(tmp_path, base, query_prompt="Ask: ", teacher="hashing:64", start=40), points.append)
+    out = finetune.run(settings(tmp_path, base, query_prompt="Ask: ", teacher="hashing:64", fitted=40), points.append)
     made = card(out)
     assert [p["step"] for p in made["curve"]] == [0, 2, 4, 6]
     assert points == made["curve"][1:]
@@ -84,7 +85,7 @@ def test_it_learns_and_opens_as_an_encoder_and_in_sentence_transformers(base, tm
 
 def test_what_is_written_is_the_best_state_and_never_below_the_start(base, tmp_path) -> None:
     """A rate that ruins it: the vectors are those of the start."""
-    given = {"teacher": "hashing:64", "start": 40}
+    given = {"teacher": "hashing:64", "fitted": 40}
     spoilt = finetune.run(settings(tmp_path, base, learning_rate=3.0, **given))
     curve = card(spoilt)["curve"]
     assert max(p["mrr"] for p in curve[1:]) < curve[0]["mrr"], "the rate did not ruin it: the test shows nothing"
@@ -179,30 +180,18 @@ def test_a_killed_run_goes_on_to_the_same_curve(name, base, tmp_path) -> None:
     assert np.array_equal(*rows)
 
 
-TOGETHER = """
-import sys
-sys.path[:0] = [{here!r}, {tiny!r}]
-import torch; torch.set_num_threads(1)
-import test_finetune
-from pathlib import Path
-test_finetune.finetune.run(test_finetune.settings(Path({place!r}), Path({base!r}), batch=13, loss="sigmoid", **{more}))
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("more", [{"teacher": "hashing:64"}, {"piece": 2}])
 def test_two_processes_walk_the_curve_of_one(more, base, tmp_path) -> None:
     """torchrun with gloo: batches that do not divide by two, a loss with parameters of its own, a gradient cache."""
     one = card(finetune.run(settings(tmp_path, base, out=tmp_path / "one", batch=13, loss="sigmoid", **more)))
-    here = Path(__file__).parent
-    script = tmp_path / "run.py"
-    script.write_text(
-        TOGETHER.format(
-            here=str(here), tiny=str(here.parent / "encode"), place=str(tmp_path), base=str(base), more=more
-        )
+    config = settings(tmp_path, base, batch=13, loss="sigmoid", **more)
+    said = {key: "none" if value is None else str(value) for key, value in asdict(config).items()}
+    given = [word for key, value in said.items() for word in (f"--{key}", value)]
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "samespace", "train"]
+    run = subprocess.run(
+        [sys.executable, *words, "finetune", *given], capture_output=True, text=True, check=False, timeout=200
     )
-    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    run = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, timeout=200)
     assert run.returncode == 0, run.stderr[-3000:]
     two = card(tmp_path / "out")
     assert len(two["curve"]) == len(one["curve"]) > 3
@@ -213,7 +202,7 @@ def test_two_processes_walk_the_curve_of_one(more, base, tmp_path) -> None:
 
 
 def test_distill_comes_nearer_to_its_teacher_and_its_space_is_laid_beside(base, tmp_path) -> None:
-    out = distill.run(settings(tmp_path, base, "distill", teacher="hashing:64", epochs=4, start=12))
+    out = distill.run(settings(tmp_path, base, "distill", teacher="hashing:64", epochs=4, fitted=12))
     made = card(out)
     assert made["curve"][-1]["cosine"] > made["curve"][0]["cosine"] + 0.02
     assert made["base_unchanged"] is True

@@ -136,6 +136,8 @@ def opened(
     body: Any = hf.body_of(folder, recipe, device)
     if layers is not None:
         _cut(folder.name, body.model, layers)
+    if precision == "bfloat16" and str(body.device) == "cpu":  # torch's fused attention is slow backwards there
+        decoder(body.model).set_attn_implementation("eager")
     body = body.by(recipe.with_(dim=int(body.model.get_input_embeddings().weight.shape[1])))
     return Language(body, str(folder.path / (folder.gguf or "")), folder.weights(), layers)
 

@@ -1,6 +1,6 @@
 """Several processes train as one: each embeds its part of a batch, all see the whole, and their gradients are averaged.
 
-    torchrun --nproc-per-node 2 -m samespace.serve.cli train finetune …
+    torchrun --nproc-per-node 2 -m samespace train finetune …
 
 Every process computes the loss of the whole batch over the gathered vectors, so the gradient is that of one process
 with all the rows. Where there is one process only, nothing here does anything.

@@ -38,7 +38,7 @@ def check(config: Any) -> None:
     """Raise ValueError for settings of finetune or distill that make no sense."""
     if not 0 < config.held_out < 1:
         raise ValueError(f"held_out is {config.held_out}\nUse a share between 0 and 1")
-    least = {name: getattr(config, name) for name in ("epochs", "batch", "every", "rank", "start", "max_tokens")}
+    least = {name: getattr(config, name) for name in ("epochs", "batch", "every", "rank", "fitted", "max_tokens")}
     if low := next((name for name, value in least.items() if value < 1), None):
         raise ValueError(f"{low} is {least[low]}\nUse at least 1")
     if config.learning_rate <= 0:
@@ -84,7 +84,7 @@ def begun(config: Any, asked: Sequence[Item], told: Sequence[Item], device: str 
     Args:
         config: of finetune or distill.
         asked: queries to train on.
-        told: documents to train on; `config.start` of all are looked at.
+        told: documents to train on; `config.fitted` of all are looked at.
         device: None = as the model chooses.
     """
     used, head = opened(config, device)
@@ -92,7 +92,7 @@ def begun(config: Any, asked: Sequence[Item], told: Sequence[Item], device: str 
         teacher = load_encoder(config.teacher)
         sides: list[tuple[Role, Sequence[Item]]] = [("query", asked), ("document", told)]
         items = [(role, item) for role, side in sides for item in side if item.modality in teacher.modalities]
-        chosen = np.random.default_rng(config.seed).permutation(len(items))[: config.start]
+        chosen = np.random.default_rng(config.seed).permutation(len(items))[: config.fitted]
         some = [items[i] for i in sorted(chosen)]
         head, _ = closed(used, some, _towards(teacher, some), config.ridge)
     return Learner(used, head).to(used.body.device)

@@ -52,7 +52,7 @@ class Config:
     instruction: str | None = None  # for {instruction} in a prompt
     max_tokens: int = 128  # of an item with its prompt
     max_pixels: int | None = None  # of a picture; none = as the model's files say
-    start: int = 200  # items the closed form is fitted on; the steps leave them out where more are left
+    fitted: int = 200  # items the closed form is fitted on; the steps leave them out where more are left
     ridge: float = 0.1  # strength of the closed form, in units of a state's mean variance
     epochs: int = 1  # passes over the items
     batch: int = 16  # items
@@ -83,7 +83,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     vectors = together.in_turn(lambda: _taught(config, items))
     used, head = tuning.opened(config, device)
     drawn = kept[np.random.default_rng(config.seed).permutation(len(kept))]
-    some, rest = drawn[: config.start], drawn[config.start :]
+    some, rest = drawn[: config.fitted], drawn[config.fitted :]
     kept = rest if len(rest) >= len(some) else drawn  # what the head was fitted on has little more to teach
     begin, mean = tuning.closed(used, [items[i] for i in some], vectors[some], config.ridge)
     learner = Learner(used, begin if head is None else head).to(used.body.device)
