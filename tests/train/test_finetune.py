@@ -83,6 +83,15 @@ def test_it_learns_and_opens_as_an_encoder_and_in_sentence_transformers(base, tm
     assert np.array_equal(again.encode(texts()).data, encoder.encode(texts()).data)
 
 
+def test_a_base_in_half_precision_opens_in_sentence_transformers_too(base, tmp_path) -> None:
+    """Its states are handed to the head in float32, as here."""
+    out = finetune.run(settings(tmp_path, base, precision="bfloat16", teacher="hashing:64", fitted=40, epochs=1))
+    theirs = SentenceTransformer(str(out), trust_remote_code=True, device="cpu")
+    made = theirs.encode(["a lamp 2"])
+    assert made.dtype == np.float32
+    assert np.allclose(made, tuned.load(str(out)).encode([Text("a lamp 2")]).data, atol=1e-5)
+
+
 def test_what_is_written_is_the_best_state_and_never_below_the_start(base, tmp_path) -> None:
     """A rate that ruins it: the vectors are those of the start."""
     given = {"teacher": "hashing:64", "fitted": 40}

@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from sentence_transformers.base.modules import InputModule
+from torch import nn
 
 from samespace.encode import tuned
 from samespace.encode.language import Language
@@ -32,6 +34,7 @@ class Tuned(InputModule):
 
     def __init__(self, language: Language) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.rows = nn.Parameter(torch.zeros(0), requires_grad=False)  # modules behind it take the dtype of the first
         self.language = language
         self.tokenizer = language.body.wording.tokenizer
 

@@ -45,7 +45,7 @@ class Config:
     max_tokens: int = 128  # of an item with its prompt
     max_pixels: int | None = None  # of a picture; none = as the model's files say
     teacher: str | None = None  # encoder towards whose vectors the head starts, as scheme:name; none = no head
-    fitted: int = 200  # items the closed form is fitted on
+    fitted: int = 1000  # items the closed form is fitted on
     ridge: float = 0.1  # strength of the closed form, in units of a state's mean variance
     loss: Literal["infonce", "symmetric", "margin", "sigmoid", "spread"] = "infonce"  # docs/train.md says when
     temperature: float = 0.05  # of the loss
