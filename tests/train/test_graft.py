@@ -125,6 +125,18 @@ def test_a_run_that_is_ended_early_goes_on_to_the_same_curve(base, queries, tmp_
     assert card(graft.run(config))["facts"]["curve"] == card(queries)["facts"]["curve"]
 
 
+def test_a_head_that_is_fitted_in_closed_form_stays(base, tmp_path) -> None:
+    from safetensors.numpy import load_file
+
+    outs = [graft.run(settings(tmp_path, base, mosaic.names, out=tmp_path / f"{n}-{s}", epochs=n, start=s))
+            for n, s in ((1, 40), (2, 40), (1, 0))]  # fmt: skip
+    heads = [load_file(out / "grafted.safetensors")["head.weight"] for out in outs]
+    assert np.array_equal(heads[0], heads[1])
+    assert not np.allclose(heads[0], heads[2], atol=0.05)
+    first = [card(out)["facts"]["curve"][0] for out in outs]
+    assert first[0]["recall@10"] >= first[2]["recall@10"], "the closed form is no worse a start than chance"
+
+
 # the model
 
 

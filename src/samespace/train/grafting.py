@@ -20,14 +20,15 @@ from samespace.encode.graft import Graft
 from samespace.encode.hf_model import Prepared
 from samespace.encode.lora import Learned
 from samespace.errors import DataError
-from samespace.space import Vectors
+from samespace.space import Space, Vectors
 from samespace.train.asked import Asked
 from samespace.train.best import Best
+from samespace.train.heads import Frames, ridge
 from samespace.train.losses.masked import masked_info_nce
 from samespace.train.perceptron import Perceptron
 from samespace.train.retrieval import among
 
-__all__ = ["Growing", "Grown", "Task", "centred", "composed"]
+__all__ = ["Growing", "Grown", "Task", "centred", "closed", "composed"]
 
 _BATCH = 32  # sequences at a time where no gradient is taken
 
@@ -63,6 +64,31 @@ def composed(rows: Asked) -> bool:
 def centred(texts: Vectors, mean: np.ndarray) -> Tensor:
     """Vectors less their mean (d), at unit length (n, d)."""
     return functional.normalize(torch.from_numpy(texts.data.astype(np.float32) - mean), dim=1)
+
+
+@torch.no_grad()
+def closed(task: "Task", graft: Graft, at: np.ndarray, texts: Vectors, strength: float) -> None:
+    """Fit the head of captions in closed form, from the model's states as they are; it stays so.
+
+    Args:
+        task: of captions.
+        graft: at its start.
+        at: rows to fit on.
+        texts: (q) vectors of all wordings.
+        strength: of the ridge, in units of a feature's variance.
+    """
+    head, graft.head = graft.head, nn.Identity()  # type: ignore[assignment]
+    shown, blank = task.rows.wanted[at], task.ready[-1]
+    made = [
+        graft(task.pictures[some], torch.ones(len(some), dtype=torch.bool), [blank] * len(some))
+        for some in np.array_split(shown, -(-len(shown) // _BATCH))
+    ]
+    states = Space("states", graft.language.width, "dot", graft.language.weights).vectors(torch.cat(made).numpy())
+    frames = Frames.fit(states, texts[task.said[at]], width=graft.language.width)
+    weight = ridge(frames.features(states), frames.answers(texts[task.said[at]]), strength)
+    fit = frames.head(weight, torch.zeros(len(weight)))
+    head.load_state_dict({"weight": torch.from_numpy(fit.weight), "bias": torch.from_numpy(fit.bias)})
+    graft.head = head.requires_grad_(False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from samespace.encode.load import load as load_encoder
 from samespace.errors import RecipeError
 from samespace.train import batches, data, page
 from samespace.train.asked import asked
-from samespace.train.grafting import Growing, Grown, Task, centred, composed
+from samespace.train.grafting import Growing, Grown, Task, centred, closed, composed
 from samespace.train.identity import identity
 from samespace.train.perceptron import Perceptron
 from samespace.train.split import held_out
@@ -48,6 +48,7 @@ class Config:
     template: str = "Picture {text} shows:"  # what is read; the picture stands behind its first token
     max_tokens: int = 64  # of words with the template
     rank: int = 16  # of the adapters
+    start: int = 0  # captions on which the head is fitted in closed form before anything is learned; it then stays
     hidden: int = 512  # inner width of the projector, and of the layers for pictures
     dim: int = 256  # width of the Space of composed queries
     epochs: int = 4  # passes over the rows
@@ -93,9 +94,11 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     graft = Graft(used, tower.space.dim, config.tokens, config.hidden, text.space.dim if text else config.dim)
     some = pictures.data[rows.candidates(kept)]
     looks = Perceptron(some, config.hidden, config.dim, config.dropout) if both else None
-    model = Grown(Growing(graft, looks), config.temperature)
     ready = [graft.ready(words) for words in [*(t.text if both else "" for t in rows.texts), ""]]
     task = Task(rows, said, torch.from_numpy(pictures.data.copy()), ready, answers)
+    if text is not None and config.start:
+        closed(task, graft, kept[: config.start], texts, 0.3)
+    model = Grown(Growing(graft, looks), config.temperature)
     never_twice = batches.group_by([0] * len(kept), apart=rows.groups[kept].tolist())
     curve = run_steps(
         model,
