@@ -114,7 +114,7 @@ def closed(
     """The closed form: a head from the model's states of items to their vectors less the mean of these.
 
     min_W |X Wᵀ - Y|² + strength n v |W|², X centred, v the mean variance of a state's coordinates. Not whitened: the
-    spread of the states says what is worth listening to, and 400 items suffice (docs/log.md).
+    spread of the states says what is worth listening to (docs/log.md).
 
     Args:
         used: the model, as it is.

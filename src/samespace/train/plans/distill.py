@@ -52,7 +52,7 @@ class Config:
     instruction: str | None = None  # for {instruction} in a prompt
     max_tokens: int = 128  # of an item with its prompt
     max_pixels: int | None = None  # of a picture; none = as the model's files say
-    fitted: int = 1000  # items the closed form is fitted on; the steps leave them out where more are left
+    fitted: int = 1000  # items the closed form is fitted on; the steps leave them out where as many are left
     ridge: float = 0.1  # strength of the closed form, in units of a state's mean variance
     epochs: int = 1  # passes over the items
     batch: int = 16  # items
