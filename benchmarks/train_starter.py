@@ -6,6 +6,7 @@ same lines without it. The text side is the text model's query, in its one plain
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,12 @@ from benchmarks.train_starter_measure import Measured, by_name, nearest, picture
 from benchmarks.train_trunk import milliseconds
 from samespace.encode import starter, starter_file
 from samespace.encode.bound import laid
-from samespace.encode.looks import FEATURES, shaped
 from samespace.encode.starter_file import SHIPPED, Senses
 from samespace.items import Audio, Image, Item, Text
 from samespace.train.material import Material
 from samespace.train.plans.starter import Config
 from samespace.train.plans.starter import pictures as fit_pictures
 from samespace.train.plans.starter import sounds as fit_sounds
-from samespace.train.starter_fit import Folded
 from samespace.train.starter_rows import Row
 from samespace.train.vectors import encoded
 
@@ -71,8 +70,9 @@ def _pictures(made: Material, model: starter.Starter, config: Config, quick: boo
     dealt: Mapping[str, Measured] = {}
     if not quick:
         mean = model.senses.mean
-        head = fit_pictures(made, config, mean, deal=1)
-        dealt = pictures(rows, {n: laid(head(shaped(looks[n])), mean) for n in rows}, say)
+        heads = fit_pictures(made, config, mean, deal=1)
+        heads = replace(heads, conse=[0.0] * len(heads.conse))
+        dealt = pictures(rows, {n: laid(heads(looks[n], model.senses.named(looks[n])), mean) for n in rows}, say)
     for name, found in value.items():
         bar = f">= {BARS[name]}" if name in BARS else None
         notes = f"peer: ConSE, nothing trained; chance {found.chance:.3f}"
@@ -85,11 +85,8 @@ def _pictures(made: Material, model: starter.Starter, config: Config, quick: boo
                      worst <= 0.05, len(dealt), "the worst of all measures of pictures by text")  # fmt: skip
 
 
-def _conse(senses: Senses, features: np.ndarray) -> np.ndarray:
-    held = senses.tensors
-    logits = features[:, :FEATURES] @ held["net.classifier.weight"].T + held["net.classifier.bias"]
-    facts = senses.facts
-    return laid(starter_file.conse(logits, held["names"], int(facts["top"]), float(facts["sharp"])), senses.mean)
+def _conse(senses: Senses, looks: np.ndarray) -> np.ndarray:
+    return laid(senses.named(looks), senses.mean)
 
 
 def _left_out(made: Material, model: starter.Starter, config: Config) -> Iterator[Figure]:
@@ -97,23 +94,15 @@ def _left_out(made: Material, model: starter.Starter, config: Config) -> Iterato
     shop = made.rows["grocery_photos"]
     apart = set(sorted({r.label for r in shop})[::_APART])
     senses, mean = model.senses, model.senses.mean
-    head = fit_pictures(made, config, mean, keep=lambda name, row: row.label not in apart)
+    heads = fit_pictures(made, config, mean, keep=lambda name, row: row.label not in apart)
     at = np.array([i for i, r in enumerate(shop) if r.label in apart])
     features, rows = made.seen("grocery_photos")[at], [shop[i] for i in at]
     for count, text, bar in ((1, "", None), (3, ", 3 wordings", ">= 0.57")):
         labels, names = [r.label for r in rows], wordings(rows, count)
-        found = by_name(_laid(senses, head, features), labels, names, made.say)
+        found = by_name(laid(heads(features, senses.named(features)), mean), labels, names, made.say)
         peer = by_name(_conse(senses, features), labels, names, made.say)
         yield Figure(f"starter: 27 grocery classes never trained{text}", found, "share", peer, bar,
                      check(found, bar) if bar else None, len(at), "27-way; peer: ConSE; chance .037")  # fmt: skip
-
-
-def _laid(senses: Senses, head: Folded, features: np.ndarray) -> np.ndarray:
-    """Pictures by another head, as the shipped ones go: the same sum, the same cone."""
-    held = dict(senses.tensors) | {"picture.weight": head.weight, "picture.bias": head.bias}
-    other = Senses(senses.path)
-    vars(other)["tensors"] = held
-    return other.seen(features)
 
 
 def _heard(made: Material, model: starter.Starter, config: Config) -> Iterator[Figure]:

@@ -1,4 +1,4 @@
-"""Index examples/library and ask it eight things: `make demo`.
+"""Index examples/library and ask it ten things: `make demo`.
 
 Says what each search shows, what was found, and whether that is what a person would call right. Ends with 1 if not.
 """
@@ -29,9 +29,11 @@ class Search:
 
 SEARCHES = (
     Search("words → page", ("how do sea animals survive when the water is gone",), "tide-pools.pdf", "p.2"),
+    Search("words → picture", ("paddling on the water",), "IMG_2063.jpg"),
+    Search("words → sound", ("a rooster crows",), "REC_0007.ogg"),
     Search("words → picture with text", ("how do visitors get on the internet",), "guest-wifi.png"),
     Search("words → second", ("what citizens should do for their nation",), "address-1961.flac", "00:0"),
-    Search("Chinese → English", ("面团为什么会发起来",), "sourdough.txt"),
+    Search("Chinese → English", ("咖啡怎么煮",), "coffee.md"),
     Search("English → Chinese", ("how hot should the water be for green tea",), "绿茶.txt"),
     Search("file → file", (str(HERE / "query" / "clipping.png"),), "lighthouse.md"),
     Search("minus", ("how to make a hot drink", "-", "tea"), "coffee.md", not_found="black-tea.md"),

@@ -10,7 +10,7 @@ import torch
 from PIL import Image as Pillow
 from test_lite0 import published
 
-from samespace.encode import hashing, lite0, lite0_sound, looks, sound, starter, starter_file
+from samespace.encode import experts, hashing, lite0, lite0_sound, looks, sound, starter, starter_file
 from samespace.encode.contract import check_encoder
 from samespace.encode.doctor_subject import pictures
 from samespace.encode.lite0_net import Net
@@ -25,14 +25,15 @@ WIDTH = 64
 def tensors(seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     net = {f"net.{k}": v.numpy() for k, v in Net.from_published(published(seed)).state_dict().items()}
-    shapes = {"picture.weight": (WIDTH, looks.WIDTH), "picture.bias": (WIDTH,), "sound.weight": (WIDTH, 544)}
-    shapes |= {"sound.bias": (WIDTH,), "names": (1000, WIDTH), "mean": (WIDTH,)}
+    shapes: dict[str, tuple[int, ...]] = {"picture.up": (2, WIDTH, 8), "picture.down": (2, 8, looks.WIDTH)}
+    shapes |= {"picture.bias": (2, WIDTH), "picture.gate": (2, looks.WIDTH), "picture.gate_bias": (2,)}
+    shapes |= {"sound.weight": (WIDTH, 544), "sound.bias": (WIDTH,), "names": (1000, WIDTH), "mean": (WIDTH,)}
     return net | {name: rng.normal(size=shape) / 9 for name, shape in shapes.items()}
 
 
 def written(path, seed: int = 0, **more):
     facts = {"text": f"hashing:{WIDTH}", "target": hashing.load(str(WIDTH)).space.to_dict()}
-    facts |= {"side": 96, "conse": 0.7, "top": 10, "sharp": 1.0, **more}
+    facts |= {"side": 96, "conse": [0.7, 0.2], "top": 10, "sharp": 1.0, **more}
     starter_file.save(path, tensors(seed), facts)
     return path
 
@@ -75,7 +76,7 @@ def test_words_alone_never_open_the_file(file) -> None:
     assert "net" in vars(fresh.senses)
 
 
-def test_a_picture_is_its_head_and_the_names_of_its_classes_in_the_cone(made) -> None:
+def test_a_picture_is_its_kinds_heads_and_the_names_of_its_classes_in_the_cone(made) -> None:
     held = {k: v.astype(np.float16).astype(np.float64) for k, v in tensors().items()}
     net = Net()
     net.load_state_dict({k[4:]: torch.from_numpy(v).float() for k, v in held.items() if k.startswith("net.")})
@@ -88,7 +89,11 @@ def test_a_picture_is_its_head_and_the_names_of_its_classes_in_the_cone(made) ->
     shares = np.exp(logits[best] - logits.max())
     named = unit(sum(p * held["names"][c] for p, c in zip(shares / shares.sum(), best, strict=True)))
     told = np.concatenate([np.sqrt(f), seen[1280:]])
-    row = unit(held["picture.weight"] @ told + held["picture.bias"]) + 0.7 * named
+    kinds = np.exp(8 * (held["picture.gate"] @ told + held["picture.gate_bias"]))
+    row = np.zeros(WIDTH)
+    for e, conse in enumerate((0.7, 0.2)):
+        head = unit(held["picture.up"][e] @ held["picture.down"][e] @ told + held["picture.bias"][e])
+        row += kinds[e] / kinds.sum() * (head + conse * named)
     mean = held["mean"]
     middle, length = unit(mean), min(np.linalg.norm(mean), 0.999)
     wanted = length * middle + np.sqrt(1 - length**2) * unit(row - (row @ middle) * middle)
@@ -106,6 +111,27 @@ def test_a_recording_goes_through_its_own_head(made) -> None:
     across = got - (got @ middle) * middle
     row = row - (row @ middle) * middle
     assert across @ row / np.linalg.norm(across) / np.linalg.norm(row) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_file_without_heads_is_named(tmp_path) -> None:
+    path = tmp_path / "a.safetensors"
+    facts = {"text": f"hashing:{WIDTH}", "target": hashing.load(str(WIDTH)).space.to_dict(), "side": 96}
+    starter_file.save(path, {k: v for k, v in tensors().items() if k != "picture.up"}, facts | {"conse": [0.5, 0.5]})
+    with pytest.raises(WeightsError, match=r"picture\.up"):
+        _ = starter_file.Senses(path).experts
+
+
+def test_the_gate_gives_each_kind_its_head() -> None:
+    rows = np.zeros((3, looks.WIDTH), np.float32)
+    rows[0, 1500], rows[1, 1500] = 1, -1
+    gate = np.zeros((2, looks.WIDTH), np.float32)
+    gate[:, 1500] = 1, -1
+    up, down = np.ones((2, 4, 1), np.float32), np.zeros((2, 1, looks.WIDTH), np.float32)
+    bias = np.eye(4, dtype=np.float32)[:2]
+    heads = experts.Experts(up, down, bias, gate, np.zeros(2, np.float32), (0.0, 0.5))
+    assert np.allclose(heads.shares(rows), [[1, 0], [0, 1], [0.5, 0.5]], atol=1e-5)
+    named = np.tile(np.eye(4, dtype=np.float32)[3], (3, 1))
+    assert np.allclose(heads(rows, named), [[1, 0, 0, 0], [0, 1, 0, 0.5], [0.5, 0.5, 0, 0.25]], atol=1e-5)
 
 
 def test_the_surest_class_alone_is_its_name() -> None:
@@ -237,7 +263,8 @@ def test_the_weights_that_ship_are_whole_and_small() -> None:
     assert not {"data", "out"} & set(facts["config"])
     senses = starter_file.Senses(starter_file.SHIPPED)
     assert all(np.isfinite(rows).all() for rows in senses.tensors.values())
-    assert senses.tensors["picture.weight"].shape == (384, looks.WIDTH)
+    assert senses.experts.up.shape[:2] == (len(facts["kinds"]), 384)
+    assert senses.experts.down.shape[2] == looks.WIDTH
     assert senses.pictures([pictures()[0]]).shape == (1, 384)
 
 

@@ -8,7 +8,8 @@ from made import tone
 
 from samespace.errors import ReadError
 from samespace.items import Audio, Text
-from samespace.read.audio import READER
+from samespace.read import media
+from samespace.read.audio import READER, Spans, read_sound
 from samespace.read.media import RATE
 from samespace.read.protocol import Facts, Options, Passage, Reader
 
@@ -32,7 +33,7 @@ def test_facts(tmp_path: Path):
     passages, facts = read(tmp_path / "a.flac", mime="audio/flac")
     assert passages == []
     assert facts.meta == {"title": "Rain on the roof", "artist": "Jane", "seconds": 3.0, "rate": 44_100, "channels": 2}
-    assert (facts.title, facts.kind, facts.mime, facts.reader) == ("Rain on the roof", "audio", "audio/flac", "audio/1")
+    assert (facts.title, facts.kind, facts.mime, facts.reader) == ("Rain on the roof", "audio", "audio/flac", "audio/2")
     assert facts.notes == ("speech was not heard: it is off",)
 
 
@@ -47,6 +48,22 @@ def test_windows_of_sound_cover_it_all(tmp_path: Path, seconds: float, windows: 
     assert all(isinstance(p.item, Audio) and p.item.blob.path == tmp_path / "a.wav" for p in passages)
     assert {(p.kind, p.origin) for p in passages} == {("audio", "sound")}
     assert len({p.item.digest() for p in passages}) == len(windows)
+
+
+@pytest.mark.parametrize(
+    ("said", "windows"),
+    [
+        ([], [(0, 10), (10, 20), (20, 25)]),
+        ([(1.0, 9.0)], [(10, 20), (20, 25)]),
+        ([(1.0, 5.9), (14.0, 21.0), (21.5, 25.0)], [(0, 10)]),
+    ],
+)
+def test_windows_in_which_people_speak_are_left_to_their_words(tmp_path: Path, said: Spans, windows: Spans):
+    soundfile.write(tmp_path / "a.wav", tone(25.0), RATE)
+    with media.opened(tmp_path / "a.wav", DEAF.limits) as container:
+        tracks = media.tracks(container, DEAF.limits)
+    wants = replace(DEAF, wants=frozenset({"audio"}))
+    assert [p.item.locator.seconds for p in read_sound(tmp_path / "a.wav", tracks, "audio", wants, said)] == windows
 
 
 def test_kinds_of_sound_that_are_not_read(tmp_path: Path):

@@ -88,7 +88,7 @@ def test_facts_and_what_is_wanted(tmp_path: Path):
         "fps": 10.0,
         "moments": 2,
     }
-    assert (facts.kind, facts.reader) == ("video", "video/1") and facts.preview is not None
+    assert (facts.kind, facts.reader) == ("video", "video/2") and facts.preview is not None
     assert len(facts.notes) == 2 and "OCR is off" in facts.notes[0] and "speech" in facts.notes[1]
 
     frames, _ = read(tmp_path / "a.mp4", replace(BARE, wants=frozenset({"image"})))
@@ -105,7 +105,7 @@ def test_a_recording_that_is_named_like_a_film_is_a_recording(tmp_path: Path):
     soundfile.write(tmp_path / "a.wav", tone(2), RATE)
     (tmp_path / "a.wav").rename(tmp_path / "a.mp4")
     _, facts = read(tmp_path / "a.mp4")
-    assert (facts.kind, facts.reader) == ("audio", "audio/1") and facts.meta["seconds"] == 2.0
+    assert (facts.kind, facts.reader) == ("audio", "audio/2") and facts.meta["seconds"] == 2.0
 
 
 def test_a_film_that_breaks_off_gives_what_comes_before(tmp_path: Path):

@@ -154,6 +154,29 @@ def test_heads_are_summed_at_their_shares_into_one() -> None:
     assert np.allclose(starter_fit.summed(whitening, features * 2 + 1, heads)(features * 2 + 1), wanted, atol=1e-4)
 
 
+def test_a_narrow_head_keeps_what_its_rows_spread_along() -> None:
+    features, _ = toy()
+    rng = np.random.default_rng(0)
+    head = starter_fit.Folded(rng.normal(size=(16, 3)) @ rng.normal(size=(3, 24)), rng.normal(size=16))
+    up, down, bias = head.narrow(features, 3)
+    assert up.shape == (16, 3) and down.shape == (3, 24)
+    wanted = features @ head.weight.T + head.bias
+    assert np.allclose(features @ down.T @ up.T + bias, wanted, atol=1e-3)
+    up, down, bias = head.narrow(features, 2)
+    lost = np.linalg.norm(features @ down.T @ up.T + bias - wanted)
+    assert 1e-2 < lost < 0.7 * np.linalg.norm(wanted - wanted.mean(axis=0))
+
+
+def test_the_gate_tells_kinds_apart_however_many_there_are_of_each() -> None:
+    rng = np.random.default_rng(0)
+    kinds = np.repeat([0, 1, 2], [300, 30, 60])
+    rows = rng.normal(size=(390, 12)) + 4 * np.eye(12)[kinds] + 2
+    told = starter_fit.gate(rows[::2], kinds[::2], np.ones(195), 0.1, 12)
+    scores = rows[1::2] @ told.weight.T + told.bias
+    assert (scores.argmax(axis=1) == kinds[1::2]).mean() > 0.97
+    assert np.allclose([scores[kinds[1::2] == k, k].mean() for k in range(3)], 1, atol=0.2)
+
+
 def test_sets_and_labels_are_drawn_by_their_shares() -> None:
     def row(label):
         return starter_rows.Row(Blob(data=b"x"), ("a",), label, "photo", False)
@@ -189,6 +212,7 @@ SETTINGS = {
     "epochs": "60",
     "width": "24",
     "ridge": "0.05",
+    "rank": "24",
     "conse": "0",
 }
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "white": (250, 250, 250)}

@@ -22,8 +22,8 @@ from samespace.errors import MissingExtraError, UnknownNameError, WeightsNotFoun
 
 __all__ = ["DEFAULT_MODEL", "load"]
 
-DEFAULT_MODEL: Final = "multilingual-e5-small"
-"""The best small multilingual text model that installs from a package index alone (docs/decisions/0001)."""
+DEFAULT_MODEL: Final = "starter"
+"""Texts in a hundred languages, pictures and sounds in one Space, from a package index alone (docs/decisions/0003)."""
 
 _DECIDE = ("samespace", "transformers", "torch", "tokenizers", "onnxruntime")  # what a recipe's vectors also depend on
 _BROKEN_PAIR = ("torchvision::nms", "torchvision.extension", "partially initialized module 'torchvision'")

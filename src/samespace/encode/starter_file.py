@@ -1,7 +1,7 @@
 """The starter's weights: one safetensors file with the network, the heads, and what was written down of them.
 
-Tensors, float16: net.* (the folded network), picture.weight (d, 2784) and bias, sound.weight (d, 544) and bias,
-names (c, d) of the classifier's classes, mean (d) of texts. Its header holds the facts: JSON under "facts".
+Tensors, float16: net.* (the folded network), picture.* (experts.py), sound.weight (d, 544) and bias, names (c, d) of
+the classifier's classes, mean (d) of texts. Its header holds the facts: JSON under "facts".
 
 Knows nothing of texts or of how it was trained. Imports numpy; safetensors when it is opened, torch where it is here.
 """
@@ -20,7 +20,8 @@ import numpy as np
 
 from samespace.encode import engine, lite0, lite0_sound, sound
 from samespace.encode.bound import laid
-from samespace.encode.looks import FEATURES, looks, shaped
+from samespace.encode.experts import Experts
+from samespace.encode.looks import FEATURES, looks
 from samespace.errors import MissingExtraError, WeightsError, WeightsNotFoundError
 from samespace.items import Audio, Image
 
@@ -63,14 +64,14 @@ class Senses:
         return engine.run([1] * len(items), forward, budget=1, dim=len(self.mean), keys=keys)
 
     def seen(self, rows: np.ndarray) -> np.ndarray:
-        """Looks of pictures (n, 2784) → (n, d): the head and ConSE, in the cone."""
+        """Looks of pictures (n, 2784) → (n, d): heads and ConSE, in the cone."""
+        return laid(self.experts(rows, self.named(rows)), self.mean)
+
+    def named(self, rows: np.ndarray) -> np.ndarray:
+        """Looks (n, 2784) → (n, d): the names of the classes that the network is surest of, at unit length."""
         held = self.tensors
-        made = _unit(shaped(rows) @ held["picture.weight"].T + held["picture.bias"])
-        share = float(self.facts["conse"])
-        if share:
-            logits = rows[:, :FEATURES] @ held["net.classifier.weight"].T + held["net.classifier.bias"]
-            made = made + share * conse(logits, held["names"], int(self.facts["top"]), float(self.facts["sharp"]))
-        return laid(made, self.mean)
+        logits = rows[:, :FEATURES] @ held["net.classifier.weight"].T + held["net.classifier.bias"]
+        return conse(logits, held["names"], int(self.facts["top"]), float(self.facts["sharp"]))
 
     def heard(self, features: np.ndarray) -> np.ndarray:
         """Features of recordings (n, 544) → (n, d), in the cone."""
@@ -99,6 +100,14 @@ class Senses:
             return {name: rows.astype(np.float32) for name, rows in load_file(self.path).items()}
         except (SafetensorError, OSError) as err:
             raise WeightsError(f"{self.path} cannot be read ({err})", _MEND) from err
+
+    @cached_property
+    def experts(self) -> Experts:
+        """The heads of pictures. Raises WeightsError."""
+        try:
+            return Experts.of(self.tensors, self.facts["conse"])
+        except KeyError as err:
+            raise WeightsError(f"{self.path} does not hold the starter's heads (no {err})", _MEND) from err
 
     @cached_property
     def net(self) -> "Net | NumpyNet":

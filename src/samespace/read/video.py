@@ -17,7 +17,7 @@ from samespace.errors import ReadError
 from samespace.items import Blob, Image, Locator, Text, Video
 from samespace.read import language, media, ocr
 from samespace.read.audio import READER as RECORDINGS
-from samespace.read.audio import facts_of, read_sound, read_speech
+from samespace.read.audio import Spans, facts_of, read_sound, read_speech
 from samespace.read.budget import Budget
 from samespace.read.charset import clean
 from samespace.read.preview import preview, shrunk, webp
@@ -77,11 +77,11 @@ class VideoReader:
     """Films of the formats that FFmpeg reads."""
 
     name = "video"
-    version = 1
+    version = 2
     mimes = frozenset(f"video/{kind}" for kind in _KINDS)
 
     def read(self, path: Path, mime: str, options: Options) -> Iterator[Passage | Facts]:
-        """Yield moments and their words, sound, speech, then Facts."""
+        """Yield moments and their words, speech, sound, then Facts."""
         if mime not in self.mimes:
             raise ReadError("unsupported", f"films of the kind {mime} are not read", "Save it as MP4")
         with media.opened(path, options.limits) as container:
@@ -99,8 +99,9 @@ class VideoReader:
         meta = facts_of(tracks)
         looking = Budget(options.limits, _SHARE)
         yield from looking.watch(_seen(path, options, looking, notes, shown))
-        yield from read_sound(path, tracks, "video", options)
-        yield from read_speech(path, tracks, "video", options, budget, notes, meta, shown)
+        said: Spans = []
+        yield from read_speech(path, tracks, "video", options, budget, notes, meta, shown, said)
+        yield from read_sound(path, tracks, "video", options, said)
         yield Facts(
             mime=mime,
             kind="video",

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Folded", "Said", "Whitening", "closed", "contrastive", "replayed", "summed"]
+__all__ = ["Folded", "Said", "Whitening", "closed", "contrastive", "gate", "replayed", "summed"]
 
 _REPLAYED = 256  # classes a step
 
@@ -67,8 +67,7 @@ class Whitening:
         centred = features - mean
         covariance = centred.T @ (centred * share)
         scale = _scales(np.diag(covariance), parts or (len(mean),))
-        values, vectors = np.linalg.eigh(covariance * np.outer(scale, scale))  # float32: a third of the time
-        values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+        values, vectors = _spread(covariance * np.outer(scale, scale))
         white = vectors[:, :width] / np.sqrt(values[:width] + strength * values.mean())
         return cls(mean, (scale[:, None] * white).astype(np.float32))
 
@@ -76,6 +75,12 @@ class Whitening:
         """(n, ds) → (n, k) float32."""
         made: np.ndarray = ((features - self.mean) @ self.white).astype(np.float32)
         return made
+
+
+def _spread(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, falling, none below 0, and eigenvectors in columns: float32 by torch, a twentieth of the time."""
+    values, vectors = torch.linalg.eigh(torch.from_numpy(covariance.astype(np.float32, copy=False)))
+    return np.maximum(values.numpy()[::-1], 0), vectors.numpy()[:, ::-1]
 
 
 def _scales(variances: np.ndarray, parts: Sequence[int]) -> np.ndarray:
@@ -96,6 +101,13 @@ class Folded:
         """(n, ds) → (n, dt) at unit length."""
         made: np.ndarray = _unit(features @ self.weight.T + self.bias)
         return made
+
+    def narrow(self, features: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The nearest head of that rank on features (n, ds): up (dt, r), down (r, ds), bias (dt)."""
+        rows = features @ self.weight.T + self.bias
+        middle = rows.mean(axis=0)
+        up = _spread((rows - middle).T @ (rows - middle))[1][:, :rank]
+        return up, up.T @ self.weight, middle + up @ (up.T @ (self.bias - middle))
 
 
 def closed(views: Sequence[np.ndarray], said: Said) -> np.ndarray:
@@ -175,6 +187,31 @@ def contrastive(
         optimizer.step()
         schedule.step()
     return weight.detach().numpy(), bias.detach().numpy()
+
+
+def gate(
+    features: np.ndarray, kinds: np.ndarray, weights: np.ndarray, ridge: float, width: int, parts: Sequence[int] = ()
+) -> Folded:
+    """Which kind a picture is: ridge to 0 and 1, every kind counting alike.
+
+    Args:
+        features: (n, ds).
+        kinds: (n) integers.
+        weights: (n) how often an item is drawn.
+        ridge: strength, in units of a feature's mean variance.
+        width: of the whitened features.
+        parts: widths of parts of the features, () = one.
+
+    Returns:
+        a head (kinds, ds); a picture is of the kind whose number is highest, 1 if it is sure.
+    """
+    wanted = np.eye(kinds.max() + 1)[kinds]
+    share = weights / (weights @ wanted)[kinds]
+    share /= share.sum()
+    whitening = Whitening.fit(features, share, ridge, width, parts)
+    middle = share @ wanted
+    weight = ((wanted - middle) * share[:, None]).T @ whitening(features) @ whitening.white.T
+    return Folded(weight.astype(np.float32), (middle - weight @ whitening.mean).astype(np.float32))
 
 
 def replayed(looks: np.ndarray, classifier: np.ndarray) -> np.ndarray:

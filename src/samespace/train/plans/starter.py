@@ -1,24 +1,44 @@
 """The starter: pictures and sounds into the space of the text model, by a trunk that learned ImageNet; one small file.
 
-Features of all pictures and recordings are computed once; heads are fitted on them in a minute (starter_fit.py), summed
-to one, and written with the trunk, in float16, as `starter:FILE` reads it. What starter_rows.py keeps apart is never
-seen. Everything drawn comes from the seed, and sets and rows come in the order of the folder.
+Features of all pictures and recordings are computed once; heads are fitted on them in minutes (starter_fit.py), one for
+each kind of pictures with a gate before them, and written with the trunk, in float16, as `starter:FILE` reads it. What
+starter_rows.py keeps apart is never seen. Everything drawn comes from the seed, and sets and rows come in the order of
+the folder.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from samespace.encode import starter_file
+from samespace.encode.experts import Experts
 from samespace.encode.load import load as load_encoder
 from samespace.encode.looks import PARTS, shaped
 from samespace.train.material import SHARES, Material, balanced
-from samespace.train.starter_fit import Folded, Whitening, closed, contrastive, replayed, summed
+from samespace.train.starter_fit import Folded, Said, Whitening, closed, contrastive, gate, replayed, summed
 from samespace.train.starter_rows import Row
 
-__all__ = ["Config", "pictures", "run", "sounds"]
+__all__ = ["KINDS", "Config", "Kind", "pictures", "run", "sounds"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of pictures with a head of its own: its sets, and factors upon the settings of the plan."""
+
+    sets: tuple[str, ...]
+    ridge: float = 1.0
+    conse: float = 1.0
+    replay: float = 1.0
+
+
+KINDS: Mapping[str, Kind] = {
+    "scenes": Kind(("openstax_figures", "cooking_photos"), ridge=2),
+    "stories": Kind(("storybook_pages",), conse=0.4),
+    "groceries": Kind(("grocery_photos",), conse=0.15, replay=0.3),  # ImageNet names few of a shop's products
+    "signs": Kind(("emoji_names",)),
+}
 
 
 @dataclass(frozen=True)
@@ -31,21 +51,23 @@ class Config:
     side: int = 192  # of a picture, in pixels
     parts: int = 0  # views of a picture or sound beside the whole, to train on
     width: int = 1400  # of the whitened features
-    ridge: float = 0.4  # strength of the closed form, in units of a feature's mean variance
+    ridge: float = 1.5  # strength of the closed form, in units of a feature's mean variance
     epochs: int = 10  # passes of the contrastive head
     batch: int = 768  # pictures
     learning_rate: float = 6e-4  # at its peak
     replay: float = 0.6  # share of the loss on ImageNet's classes
     closed: float = 0.7  # share of the closed form beside the contrastive head
-    conse: float = 0.4  # share of ConSE beside both
+    conse: float = 0.7  # share of ConSE beside a head; as ridge and replay, by KINDS more or less for some kinds
+    rank: int = 192  # of each head
+    home: float = 0.3  # by how much, of 1, another kind must look surer than the first to have a picture for its own
     sharp: float = 0.5  # what the classifier's logits are multiplied by in ConSE
     top: int = 10  # classes that ConSE takes
     sound_ridge: float = 0.3  # strength of the closed form of sounds, in units of a feature's mean variance
     seed: int = 0  # of views, order, captions and dropout
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, self.width, self.top) < 1 or self.parts < 0 or self.side < 96:
-            raise ValueError("epochs, batch, width and top must be at least 1, side at least 96\nSet them so")
+        if min(self.epochs, self.batch, self.width, self.top, self.rank) < 1 or self.parts < 0 or self.side < 96:
+            raise ValueError("epochs, batch, width, top and rank must be at least 1, side at least 96\nSet them so")
 
 
 def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda point: None) -> Path:
@@ -55,13 +77,12 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     )
     mean = made.middle([row for name in SHARES for row in made.rows[name] if not row.apart])
     seen = pictures(made, config, mean)
-    heard = sounds(made, config, mean)
+    heard = sounds(made, config, mean, keep=lambda row: not row.apart)
     tensors = {f"net.{name}": rows.numpy() for name, rows in made.net.state_dict().items()}
-    tensors |= {"picture.weight": seen.weight, "picture.bias": seen.bias, "mean": mean}
-    tensors |= {"sound.weight": heard.weight, "sound.bias": heard.bias}
+    tensors |= seen.tensors() | {"mean": mean, "sound.weight": heard.weight, "sound.bias": heard.bias}
     tensors |= {"names": _unit(made.names - mean)}
     facts = {"text": config.text, "target": made.text.space.to_dict(), "side": config.side}
-    facts |= {name: getattr(config, name) for name in ("conse", "sharp", "top")}
+    facts |= {"conse": list(seen.conse), "kinds": list(KINDS), "sharp": config.sharp, "top": config.top}
     settings = {k: v for k, v in asdict(config).items() if k not in ("data", "out")}
     starter_file.save(config.out / "starter.safetensors", tensors, facts | {"config": settings})
     return config.out
@@ -73,26 +94,52 @@ def pictures(
     mean: np.ndarray,
     keep: Callable[[str, Row], bool] = lambda name, row: True,
     deal: int | None = None,
-) -> Folded:
-    """The head of pictures.
+) -> Experts:
+    """The heads of pictures and their gate.
 
     Args:
         made: features and texts.
         config: how to fit.
         mean: (dt) of texts.
         keep: what to train on, of what is not apart: by set and row.
-        deal: a seed to deal captions and the names of replayed classes out anew: the control.
+        deal: a seed to deal captions and the names of replayed classes out anew, kind by kind: the control.
     """
-    at = {n: [i for i, r in enumerate(made.rows[n]) if not r.apart and keep(n, r)] for n in SHARES}
-    rows = {n: [made.rows[n][i] for i in some] for n, some in at.items() if some}
-    weights = balanced(rows, SHARES)
-    said = made.said([row for some in rows.values() for row in some], weights, mean, deal)
-    plain = [np.concatenate([made.seen(n, view)[at[n]] for n in rows]) for view in range(config.parts + 1)]
-    looks = [shaped(view) for view in plain]
-    whitening = Whitening.fit(looks[0], weights, config.ridge, config.width, PARTS)
+    heads, looked, drawn = list[tuple[np.ndarray, ...]](), list[np.ndarray](), list[np.ndarray]()
+    kinds, conse = list[int](), list[float]()
+    for number, kind in enumerate(KINDS.values()):
+        at = {n: [i for i, r in enumerate(made.rows[n]) if not r.apart and keep(n, r)] for n in kind.sets}
+        rows = {n: [made.rows[n][i] for i in some] for n, some in at.items() if some}
+        weights = balanced(rows, SHARES)
+        plain = [np.concatenate([made.seen(n, view)[at[n]] for n in rows]) for view in range(config.parts + 1)]
+        said = made.said([row for some in rows.values() for row in some], weights, mean, deal)
+        looks = [shaped(view) for view in plain]
+        own = replace(config, ridge=config.ridge * kind.ridge, replay=config.replay * kind.replay)
+        heads.append(_head(made, own, mean, plain[0], looks, said, deal).narrow(looks[0], config.rank))
+        conse.append(config.conse * kind.conse)
+        kinds += [number] * len(weights)
+        looked.append(looks[0])
+        drawn.append(weights)
+    told = np.concatenate(looked), np.array(kinds), np.concatenate(drawn)
+    apart = gate(*told, config.ridge, config.width, PARTS)
+    apart.bias[0] += config.home
+    up, down, bias = (np.stack(part) for part in zip(*heads, strict=True))
+    return Experts(up, down, bias, apart.weight, apart.bias, conse)
+
+
+def _head(
+    made: Material,
+    config: Config,
+    mean: np.ndarray,
+    plain: np.ndarray,
+    looks: list[np.ndarray],
+    said: Said,
+    deal: int | None,
+) -> Folded:
+    """The head of one kind, from looks as they are (n, 2784) and views of them as heads take them."""
+    whitening = Whitening.fit(looks[0], said.weights, config.ridge, config.width, PARTS)
     views = [whitening(view) for view in looks]
     start = closed(views, said)
-    classes, names = replayed(plain[0], made.net.classifier.weight.numpy()), _unit(made.names - mean)
+    classes, names = replayed(plain, made.net.classifier.weight.numpy()), _unit(made.names - mean)
     if deal is not None:
         names = names[np.random.default_rng(deal).permutation(len(names))]
     weight, bias = contrastive(
