@@ -6,8 +6,6 @@ The best state on the rows kept apart is what is written, so training never ends
 Reference: Zhai et al., LiT, arXiv:2111.07991; Zhu et al., LanguageBind, arXiv:2310.01852.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -20,9 +18,9 @@ from torch import Tensor, nn
 
 from samespace.encode import bound
 from samespace.encode.load import load as load_encoder
-from samespace.space import Vectors
 from samespace.train import batches, data, page
 from samespace.train.heads import Frames, Linear, ridge
+from samespace.train.identity import identity
 from samespace.train.losses.masked import masked_info_nce
 from samespace.train.losses.sigmoid import sigmoid_loss
 from samespace.train.losses.spread import spread_loss
@@ -131,7 +129,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
         loss,
         batches.group_by([0] * len(kept))(kept, batch_size=config.batch, seed=config.seed),
         Schedule(config.epochs, config.learning_rate, config.weight_decay, keep_every=config.every, seed=config.seed),
-        States(config.out, _identity(config, texts, things)),
+        States(config.out, identity(config, texts, things)),
         lambda: model.measure(features[apart], answers[apart], says[apart]),
         tell,
     )
@@ -141,11 +139,3 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     page.write(config.out / "page.html", "bind", settings, curve)
     return config.out
 
-
-def _identity(config: Config, texts: Vectors, things: Vectors) -> str:
-    """What a state must agree with to go on from it: the settings and the vectors themselves."""
-    settings = {k: str(v) for k, v in asdict(config).items() if k not in ("out", "every")}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for side in (texts, things):
-        digest.update(side.space.to_json().encode() + np.ascontiguousarray(side.data).tobytes())
-    return digest.hexdigest()
