@@ -138,4 +138,3 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     bound.save(frames.head(model.best_weight, model.best_bias), config.tower, config.out, facts)
     page.write(config.out / "page.html", "bind", settings, curve)
     return config.out
-
