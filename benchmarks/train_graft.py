@@ -40,7 +40,7 @@ _TOWER, _EYES = "lite0-grid:3-160", "lite0-grid:2-160"
 
 
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
-    """All of it. The sum's picture network, width, passes and dropout were chosen by these very queries; the graft's not."""
+    """All of it. The sum's tower, width, passes and dropout were chosen by these very queries; the graft's not."""
     import torch
 
     torch.set_num_threads(1)
