@@ -12,7 +12,7 @@ import toy
 from click.testing import CliRunner
 
 from samespace import registry
-from samespace.encode import bound, hashing
+from samespace.encode import bound, catalog, hashing
 from samespace.encode.contract import check_encoder
 from samespace.errors import CheckpointError, DataError, DivergedError, PlanError, SpaceMismatchError, WeightsError
 from samespace.items import Blob, Image, Text
@@ -217,6 +217,22 @@ def test_a_damaged_head_and_another_tower_are_named(tmp_path) -> None:
         bound.load(str(out))
     with pytest.raises(WeightsError, match=r"holds no bound\.json\nMake it"):
         bound.load(str(tmp_path))
+
+
+def test_a_card_that_lacks_something_is_named(tmp_path) -> None:
+    out = bind.run(settings(tmp_path, epochs=1))
+    said = {name: value for name, value in card(out).items() if name != "tower"}
+    (out / "bound.json").write_text(json.dumps(said))
+    with pytest.raises(WeightsError, match=r"does not say what it should \('tower'\)\nMake it"):
+        bound.load(str(out))
+
+
+def test_a_tower_may_be_named_as_the_catalogue_names_it(tmp_path, monkeypatch) -> None:
+    entry = catalog.Entry("colours", "test", "toy", Colours.space, "checked")
+    known = catalog.get
+    monkeypatch.setattr(catalog, "get", lambda name: entry if name == "colours" else known(name))
+    out = bind.run(settings(tmp_path, epochs=1, tower="colours"))
+    assert bound.load(str(out)).tower.space == Colours.space
 
 
 # the command

@@ -9,7 +9,6 @@ texts rank pictures as they would if the mean were taken off both.
 Made by the training plan `bind`. Imports numpy, safetensors; the tower's framework when it is loaded.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from samespace import registry
+from samespace.encode import card
+from samespace.encode.load import load as load_encoder
 from samespace.encode.protocol import Encoder, Role
-from samespace.encode.weights import sha256
-from samespace.errors import SpaceMismatchError, WeightsError, WeightsNotFoundError
+from samespace.errors import SpaceMismatchError, WeightsError
 from samespace.items import Item, Modality
 from samespace.space import Space, Vectors
 
@@ -87,19 +86,9 @@ def laid(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 def save(head: Head, tower: str, folder: Path, facts: dict[str, Any]) -> None:
     """Write a head: bound.safetensors and bound.json. `tower` is the encoder's name, `facts` plain data for people."""
-    from safetensors.numpy import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {"weight": head.weight, "bias": head.bias, "mean": head.mean}
-    save_file({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}, folder / "bound.safetensors")
-    card = {
-        "tower": tower,
-        "source": head.source.to_dict(),
-        "target": head.target.to_dict(),
-        "sha256": sha256(folder / "bound.safetensors"),
-        "facts": facts,
-    }
-    (folder / "bound.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    said = {"tower": tower, "source": head.source.to_dict(), "target": head.target.to_dict(), "facts": facts}
+    card.write(folder, "bound", {name: np.asarray(rows, np.float32) for name, rows in tensors.items()}, said)
 
 
 def load(rest: str, **settings: Any) -> Bound:
@@ -110,30 +99,14 @@ def load(rest: str, **settings: Any) -> Bound:
         SpaceMismatchError: the tower here is not the one the head was trained on.
     """
     folder = Path(rest).expanduser()
+    found = card.read(folder, "bound", _MEND)
     try:
-        card = json.loads((folder / "bound.json").read_text("utf-8"))
-    except OSError as err:
-        raise WeightsNotFoundError(f"{folder} holds no bound.json", _MEND) from err
-    except ValueError as err:
-        raise WeightsError(f"{folder}/bound.json is damaged ({err})", _MEND) from err
-    scheme, name = registry.split(card["tower"])
-    tower: Encoder = registry.load("encoders", scheme)(name)
-    head = _head(folder, card)
+        spaces = Space.from_dict(found.said["source"]), Space.from_dict(found.said["target"])
+        head = Head(*spaces, *(found.tensors[name] for name in ("weight", "bias", "mean")))
+        name = str(found.said["tower"])
+    except (KeyError, ValueError, TypeError) as err:
+        raise WeightsError(f"{folder}/bound.json does not say what it should ({err})", _MEND) from err
+    tower = load_encoder(name)
     if tower.space != head.source:
         raise SpaceMismatchError(str(tower.space), str(head.source))
     return Bound(tower, head)
-
-
-def _head(folder: Path, card: dict[str, Any]) -> Head:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    path = folder / "bound.safetensors"
-    try:
-        if sha256(path) != card["sha256"]:
-            raise WeightsError(f"{path} is not the file that bound.json names", _MEND)
-        held = load_file(path)
-        spaces = Space.from_dict(card["source"]), Space.from_dict(card["target"])
-        return Head(*spaces, held["weight"], held["bias"], held["mean"])
-    except (SafetensorError, KeyError, ValueError, FileNotFoundError) as err:
-        raise WeightsError(f"{path} cannot be read ({err})", _MEND) from err

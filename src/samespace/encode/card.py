@@ -14,7 +14,7 @@ import numpy as np
 from samespace.encode.weights import sha256
 from samespace.errors import WeightsError, WeightsNotFoundError
 
-__all__ = ["Card", "read", "write"]
+__all__ = ["Card", "read", "said", "write"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +43,27 @@ def write(folder: Path, name: str, tensors: Mapping[str, np.ndarray], said: Mapp
     (folder / f"{name}.json").write_text(text + "\n", "utf-8")
 
 
+def said(folder: Path, name: str, mend: str) -> dict[str, Any]:
+    """What the JSON file says. Raises WeightsError with `mend` if it is not there or damaged."""
+    try:
+        made: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    except OSError as err:
+        raise WeightsNotFoundError(f"{folder} holds no {name}.json", mend) from err
+    except ValueError as err:
+        raise WeightsError(f"{folder}/{name}.json is damaged ({err})", mend) from err
+    return made
+
+
 def read(folder: Path, name: str, mend: str) -> Card:
     """Read both. Raises WeightsError with `mend` if they are not there, are damaged or do not belong together."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    try:
-        said = json.loads((folder / f"{name}.json").read_text("utf-8"))
-    except OSError as err:
-        raise WeightsNotFoundError(f"{folder} holds no {name}.json", mend) from err
-    except ValueError as err:
-        raise WeightsError(f"{folder}/{name}.json is damaged ({err})", mend) from err
+    told = said(folder, name, mend)
     weights = folder / f"{name}.safetensors"
     try:
-        if (found := sha256(weights)) != said["sha256"]:
+        if (found := sha256(weights)) != told["sha256"]:
             raise WeightsError(f"{weights} is not the file that {name}.json names", mend)
-        return Card(said, load_file(weights), found)
+        return Card(told, load_file(weights), found)
     except (SafetensorError, KeyError, TypeError, FileNotFoundError) as err:
         raise WeightsError(f"{weights} cannot be read ({err})", mend) from err

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from samespace.encode import language, lora, weights
+from samespace.encode import card, language, lora, weights
 from samespace.encode.hf_model import HfEncoder, Prepared
 from samespace.encode.language import Language
 from samespace.encode.protocol import Role
@@ -186,13 +186,7 @@ def _digest(folder: Path) -> str:
 
 
 def _card(folder: Path) -> dict[str, Any]:
-    try:
-        made: dict[str, Any] = json.loads((folder / "tuned.json").read_text("utf-8"))
-    except OSError as err:
-        raise WeightsNotFoundError(f"{folder} holds no tuned.json", _MEND) from err
-    except ValueError as err:
-        raise WeightsError(f"{folder}/tuned.json is damaged ({err})", _MEND) from err
-    return made
+    return card.said(folder, "tuned", _MEND)
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
