@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samespace.encode import engine, picture, weights
+from samespace.encode import engine, intake, picture, weights
 from samespace.encode.protocol import Role
 from samespace.encode.recipe import Recipe
 from samespace.encode.weights import Source, WeightsFile
 from samespace.errors import MissingExtraError, WeightsError
-from samespace.items import Blob, Document, Image, Item, Modality
+from samespace.items import Blob, Item, Modality
 from samespace.space import Space, Vectors
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Lite0:
 
     def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
         """Encode pictures (n) to (n, 1280). Both roles alike. Raises TypeError for other modalities, ReadError."""
-        blobs = [self._blob(item, position) for position, item in enumerate(items)]
+        blobs = intake.pictures(items, self.space.name)
         side = self.recipe.image_size or _SIDE
 
         def forward(batch: list[int]) -> np.ndarray:
@@ -66,13 +66,6 @@ class Lite0:
 
         keys = [item.digest() for item in items]
         return self.space.vectors(engine.run([1] * len(items), forward, budget=_BATCH, dim=self.space.dim, keys=keys))
-
-    def _blob(self, item: Item, position: int) -> Blob:
-        if isinstance(item, Image):
-            return item.blob
-        if isinstance(item, Document):
-            return item.picture
-        raise TypeError(f"item {position} is {item.modality}, but {self.space.name} takes document, image only")
 
 
 def pixels(blob: Blob, side: int) -> np.ndarray:

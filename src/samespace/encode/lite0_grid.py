@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from samespace.encode import engine, lite0
+from samespace.encode import engine, intake, lite0
 from samespace.encode.protocol import Role
 from samespace.encode.recipe import Recipe
-from samespace.items import Blob, Document, Image, Item, Modality
+from samespace.items import Item, Modality
 from samespace.space import Space, Vectors
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Lite0Grid:
 
     def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
         """Encode pictures (n) to (n, c² · 1280). Both roles alike. Raises TypeError for other modalities, ReadError."""
-        blobs = [self._blob(item, position) for position, item in enumerate(items)]
+        blobs = intake.pictures(items, self.space.name)
         side = self.recipe.image_size or 0
 
         def forward(batch: list[int]) -> np.ndarray:
@@ -58,13 +58,6 @@ class Lite0Grid:
             pooled = torch.nn.functional.adaptive_avg_pool2d(maps, self.cells)
             made: np.ndarray = pooled.flatten(2).transpose(1, 2).flatten(1).numpy()
         return made
-
-    def _blob(self, item: Item, position: int) -> Blob:
-        if isinstance(item, Image):
-            return item.blob
-        if isinstance(item, Document):
-            return item.picture
-        raise TypeError(f"item {position} is {item.modality}, but {self.space.name} takes document, image only")
 
 
 def load(rest: str = "", **settings: Any) -> Lite0Grid:
