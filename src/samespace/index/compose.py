@@ -167,9 +167,9 @@ def _taken(path: Path, pool: "ReaderPool", encoder: Encoder) -> list[Item]:
             seen += 1
             if len(kept) >= 2 * _PASSAGES:
                 kept, step = kept[::2], step * 2
-    words: list[Item] = [item for item in kept if isinstance(item, Text)]
-    if sum(len(item.text) for item in kept if isinstance(item, Text)) >= _SAYS:
-        kept = words  # a scanned letter is asked by what it says, not by how letters look
+    words = [item for item in kept if isinstance(item, Text)]
+    if sum(len(item.text) for item in words) >= _SAYS:
+        kept = [*words]  # a scanned letter is asked by what it says, not by how letters look
     if not kept:
         raise QueryError(
             f"{path.name}: there is nothing in it that {encoder.space.name} takes in",
