@@ -37,7 +37,7 @@ from samespace.items import Item, Modality, Text
 from samespace.space import Space, Vectors
 from samespace.translate.derived import Requantised
 
-__all__ = ["DRIFT", "SENTENCES", "Accelerated", "Fast", "accelerated", "weights_of"]
+__all__ = ["DRIFT", "SENTENCES", "Accelerated", "Fast", "accelerated", "known", "weights_of"]
 
 DRIFT: Final = 1e-3
 """1 - cosine up to which two ways of computing count as one Space."""
@@ -164,15 +164,6 @@ class Fast:
         self._seen += tokens
         return self.at_once or self._seen >= _WORTH
 
-    def known(self) -> bool:
-        """Whether the fastest form within the drift was measured on this machine before."""
-        drifts = remembered("drift.json")
-        for form in get_args(Form):
-            drift = drifts.get(_key(self.parent.space, form))
-            if not isinstance(drift, float) or drift <= DRIFT:
-                return isinstance(drift, float)
-        return False
-
     def form(self) -> Form | None:
         """The fastest one whose vectors are still the parent's; None if none is."""
         return next((form for form in get_args(Form) if self.drift(form) <= DRIFT), None)
@@ -223,8 +214,18 @@ def weights_of(encoder: Encoder) -> tuple[Tokenized, BertWeights, Literal["mean"
     from samespace.encode.hf_bert import HfBert
 
     weights = HfBert.of(getattr(body, "model", None)) if recipe.layer == -1 and recipe.truncate_dim is None else None
-    known: Any = encoder
-    return (known, weights, "cls" if recipe.pooling == "cls" else "mean") if weights else None
+    tokenized: Any = encoder
+    return (tokenized, weights, "cls" if recipe.pooling == "cls" else "mean") if weights else None
+
+
+def known(space: Space) -> bool:
+    """Whether the fastest form within the drift was measured on this machine before, for the encoder of that Space."""
+    drifts = remembered("drift.json")
+    for form in get_args(Form):
+        drift = drifts.get(_key(space, form))
+        if not isinstance(drift, float) or drift <= DRIFT:
+            return isinstance(drift, float)
+    return False
 
 
 def _key(space: Space, form: Form) -> str:

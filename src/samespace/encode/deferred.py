@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from samespace.encode import weights
-from samespace.encode.accelerate import SENTENCES, Accelerated, Fast, Tokenized
+from samespace.encode.accelerate import SENTENCES, Accelerated, Fast, Tokenized, known
 from samespace.encode.catalog import Entry
 from samespace.encode.hf_bert import HfBert
 from samespace.encode.openvino_bert import OpenVinoBert
@@ -57,17 +57,17 @@ def deferred(entry: Entry, load: Callable[[], Encoder]) -> Accelerated | None:
         folder = entry.locate().parent
         fingerprint = weights.folder_hash(folder)
         space = recipe.space(f"{entry.maker}/{entry.name}@{fingerprint[:8]}", fingerprint)
-        known = weights.remembered(_MEMORY).get(_key(space))
-        parent = _Later(space, recipe, _wording(folder, recipe, entry.name), load) if known else None
-        if parent is None or _digest(parent) != known:
+        noted = weights.remembered(_MEMORY).get(_key(space))
+        if not noted or not known(space):
             return None
-        fast = Fast(
-            parent, lambda form: OpenVinoBert(found[0], "cls" if recipe.pooling == "cls" else "mean", form), True
-        )
-        found = [bert] if fast.known() and (bert := HfBert.at(folder)) else []
+        parent = _Later(space, recipe, _wording(folder, recipe, entry.name), load)
+        bert = HfBert.at(folder) if _digest(parent) == noted else None
     except (OSError, ValueError, SamespaceError):
         return None  # the ordinary way says what is wrong
-    return Accelerated(space, recipe, parent, fast) if found else None
+    if bert is None:
+        return None
+    pooling: Literal["mean", "cls"] = "cls" if recipe.pooling == "cls" else "mean"
+    return Accelerated(space, recipe, parent, Fast(parent, lambda form: OpenVinoBert(bert, pooling, form), True))
 
 
 @dataclass(frozen=True, eq=False)
