@@ -9,7 +9,6 @@ Imports numpy, and pyarrow through `vocabulary`.
 
 import json
 import os
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from samespace.durably import fsync
+from samespace.durably import fsync, write_durably
 from samespace.index.ground import Ground, mark
 from samespace.index.lexicon import Postings
 from samespace.index.ram import Compact
@@ -103,15 +102,7 @@ class Notes:
     def save(self, name: str, data: dict[str, Any]) -> None:
         """Keep it, if that can be."""
         with suppress(OSError):
-            handle, draft = tempfile.mkstemp(dir=self.folder, prefix=_DRAFT)
-            try:
-                with os.fdopen(handle, "w") as out:
-                    json.dump(data, out)
-                    out.flush()
-                    os.fsync(out.fileno())
-                Path(draft).replace(self.folder / f"{name}.json")
-            finally:
-                Path(draft).unlink(missing_ok=True)
+            write_durably(self.folder / f"{name}.json", json.dumps(data).encode())
 
 
 def cache_of(tables: Tables) -> Cache | None:

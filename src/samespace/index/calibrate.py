@@ -19,6 +19,7 @@ Knows nothing of models beyond Encoder.encode. Letters: b background queries, r 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -28,6 +29,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from samespace.durably import drafted
 from samespace.encode.protocol import Role
 from samespace.index.words import script
 from samespace.items import Text
@@ -313,13 +315,5 @@ def _save(folder: Path | None, mark: str, queries: Vectors, texts: Vectors) -> N
     """Keep it beside the index if that can be written to; it can always be made again."""
     if folder is None or not folder.is_dir():
         return
-    import os
-    import tempfile
-
-    try:
-        handle, draft = tempfile.mkstemp(dir=folder, prefix="calibration-", suffix=".part")
-        with os.fdopen(handle, "wb") as out:
-            np.savez(out, queries=queries.data, texts=texts.data)
-        Path(draft).replace(folder / f"calibration-{mark[:12]}.npz")
-    except OSError:
-        return
+    with suppress(OSError), drafted(folder / f"calibration-{mark[:12]}.npz") as draft:
+        np.savez(draft, queries=queries.data, texts=texts.data)

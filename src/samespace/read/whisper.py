@@ -9,13 +9,13 @@ Knows nothing of sound. Imports the standard library only.
 import hashlib
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 
+from samespace.durably import drafted
 from samespace.errors import MissingExtraError, WeightsHashError, WeightsNotFoundError
 
 __all__ = ["Weights", "find"]
@@ -120,16 +120,10 @@ def _joined() -> Weights | None:
 
 def _put(target: Path, parts: list[Path]) -> None:
     """Join files into one, whole or not at all: another worker may be doing the same."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as made:
-        try:
-            for part in parts:
-                with part.open("rb") as file:
-                    shutil.copyfileobj(file, made, 1 << 20)
-            made.flush()
-            Path(made.name).replace(target)
-        except BaseException:
-            Path(made.name).unlink(missing_ok=True)
-            raise
+    with drafted(target) as draft, draft.open("wb") as made:
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, made, 1 << 20)
 
 
 def _cache_folder() -> Path:

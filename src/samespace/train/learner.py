@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from samespace.durably import drafted
 from samespace.encode.hf_model import Prepared
 from samespace.encode.language import Language
 from samespace.encode.lora import Learned
@@ -57,8 +58,8 @@ class Learner(Learned):
 
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = {name: part.detach().cpu().contiguous() for name, part in self.state_dict().items()}
-        save_file(rows, path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
+        with drafted(path) as draft:
+            save_file(rows, draft)
 
     def put_best(self, path: Path) -> None:
         """Go back to the best state."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from samespace.durably import drafted
 from samespace.encode.protocol import Encoder, Role
 from samespace.items import Item
 from samespace.space import Vectors
@@ -41,9 +42,8 @@ def _rows(encoder: Encoder, items: Sequence[Item], role: Role) -> np.ndarray:
 def kept(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
     """The array of a .npy file, which is made first if it is not there."""
     if not path.is_file():
-        part = path.with_suffix(".part")
-        with part.open("wb") as stream:
-            np.save(stream, make(), allow_pickle=False)
-        part.replace(path)
+        rows = make()
+        with drafted(path) as draft:
+            np.save(draft, rows, allow_pickle=False)
     made: np.ndarray = np.load(path, allow_pickle=False)
     return made

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from samespace.durably import drafted
 from samespace.encode import tuned
 from samespace.errors import DataError
 from samespace.items import Item, Text
@@ -87,9 +88,8 @@ def _mine(config: Config, model: Path, path: Path) -> None:
     encoder = tuned.load(str(model))
     mined = mining.mine(examples, encoder, count=config.negatives, relative=config.relative)
     rows = [_row(example) for example in mined]
-    part = path.with_suffix(".part")
-    pq.write_table(pa.Table.from_pylist(rows), part)
-    part.replace(path)
+    with drafted(path) as draft:
+        pq.write_table(pa.Table.from_pylist(rows), draft)
 
 
 def _row(example: Example) -> dict[str, Any]:
