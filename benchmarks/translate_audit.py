@@ -5,12 +5,11 @@ Attributes: which of 12 textbooks a sentence is from, by the textbook's subject;
 example each. Every attack without pairs is kept under benchmarks/out/translate, with a hash of the code.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 import samespace.translate
 from benchmarks.figure import Figure, check
 from benchmarks.translate_data import MODELS, OUT, SOURCES, _texts, sentences, vectors
+from benchmarks.translate_kept import mark, stored
 from samespace.probe.audit import Case, Disclosure, attack, audit, disclosed
 from samespace.space import Vectors
 from samespace.translate.defence import Noised, Rotated, Rounded, cut_to
@@ -154,19 +154,20 @@ def _told(one: Disclosure, subject: float | None) -> str:
 def measured(setting: Setting, kind: str, strength: str, *, alone: bool) -> Point:
     """One point, from the store where it was measured before."""
     store = kept_at(setting.letter, kind, strength, alone=alone)
-    if store.is_file():
-        data = json.loads(store.read_text())
-        found = {name: Disclosure(**one) for name, one in data["found"].items()}
-        return Point(data["kept"], found, data["subject"], "" if data["code"] == _code() else _EARLIER)
+    data = stored(store, lambda: _measured(setting, kind, strength, alone=alone))
+    found = {name: Disclosure(**one) for name, one in data["found"].items()}
+    return Point(data["kept"], found, data["subject"], "" if data["code"] == _code() else _EARLIER)
+
+
+def _measured(setting: Setting, kind: str, strength: str, *, alone: bool) -> dict[str, Any]:
     hidden = setting
     for one in kind.split(" + ") if kind != "plain" else ():
         hidden = hidden.hidden(defence(hidden.sources.held, one, strength))
     some = np.arange(_POOL)
     kept = neighbours_kept(setting.sources.held[some], hidden.sources.held[some], 10)
-    point = _attacked(hidden, kept, alone=alone)
-    told = {name: disclosure.to_dict() for name, disclosure in point.found.items()}
-    store.write_text(json.dumps({"code": _code(), "kept": kept, "found": told, "subject": dict(point.subject)}))
-    return point
+    found, subject = _attacked(hidden, alone=alone)
+    told = {name: disclosure.to_dict() for name, disclosure in found.items()}
+    return {"code": _code(), "kept": kept, "found": told, "subject": subject}
 
 
 def kept_at(letter: str, kind: str, strength: str, *, alone: bool) -> Path:
@@ -175,7 +176,7 @@ def kept_at(letter: str, kind: str, strength: str, *, alone: bool) -> Path:
     return OUT / f"audit-{letter}-{way}.json"
 
 
-def _attacked(setting: Setting, kept: float, *, alone: bool) -> Point:
+def _attacked(setting: Setting, *, alone: bool) -> tuple[dict[str, Disclosure], dict[str, float | None]]:
     order = np.random.default_rng(0).permutation(_SIDE)
     leaked, rows = order[:_PAIRS], np.sort(order[_PAIRS : _PAIRS + _POOL])
     maps = {f"{_PAIRS} pairs": attack(setting.sources, leaked)}
@@ -183,7 +184,7 @@ def _attacked(setting: Setting, kept: float, *, alone: bool) -> Point:
         maps["no pairs"] = attack(setting.sources, leaked[:0])
     made = {way: one(setting.sources.held[rows]) for way, one in maps.items()}
     found = {way: disclosed(setting.sources, one, rows) for way, one in made.items()}
-    return Point(kept, found, {way: disclosed(setting.subjects, one, rows).attribute for way, one in made.items()})
+    return found, {way: disclosed(setting.subjects, one, rows).attribute for way, one in made.items()}
 
 
 def defence(held: Vectors, kind: str, strength: str) -> Translator:
@@ -212,9 +213,6 @@ def _origins(place: Path) -> tuple[dict[str, int], dict[str, int]]:
 
 def _code() -> str:
     """Of all that decides a figure: the Translators and the audit."""
-    made = hashlib.blake2b(digest_size=6)
     folder = Path(next(iter(samespace.translate.__path__)))
     names = "align frame ica axes assign consensus refine few procrustes linear pairs defence derived"
-    for path in (*(folder / f"{name}.py" for name in names.split()), folder.parent / "probe" / "audit.py"):
-        made.update(path.read_bytes())
-    return made.hexdigest()
+    return mark((*(folder / f"{name}.py" for name in names.split()), folder.parent / "probe" / "audit.py"))

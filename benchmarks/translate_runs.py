@@ -6,7 +6,6 @@ All figures of translation without pairs are made of these runs, so that none is
 Results: benchmarks/out/translate/runs, a JSON file and a folder with the Translator for each.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from benchmarks.mini_vec2vec import mini_vec2vec
 from benchmarks.translate_data import OUT, origins, sentences
+from benchmarks.translate_kept import stored
 from benchmarks.translate_spaces import TEXTS, space
 from samespace.space import Vectors
 from samespace.translate.align import align, judged
@@ -66,32 +66,32 @@ class Case:
 
 def kept(kind: str, case: Case, data: Path) -> dict[str, Any]:
     """The result of a run by one of WAYS: made now, or as it was kept."""
-    place = _place(kind, case)
-    if place.is_file():
-        found: dict[str, Any] = json.loads(place.read_text())
-        return found
+    return stored(_place(kind, case), lambda: _run(kind, case, data))
+
+
+def _run(kind: str, case: Case, data: Path) -> dict[str, Any]:
     here, there, left, right = draws(case, data)
     start = time.process_time()
     made = WAYS[kind](here, there, seed=case.seed)
     cpu = time.process_time() - start
     RUNS.mkdir(parents=True, exist_ok=True)
     if kind == "align":
-        save(made, place.with_suffix(""))
-    return _written(place, {"kind": kind, "case": case.name, "cpu": cpu, **result(made, left, right)})
+        save(made, _place(kind, case).with_suffix(""))
+    return {"kind": kind, "case": case.name, "cpu": cpu, **result(made, left, right)}
 
 
 def agreed(one: Case, other: Case, data: Path) -> dict[str, Any]:
     """How much two runs of `align` agree, and what they are worth: evidence of the verdict, top-1 of both."""
-    place = RUNS / f"agreed-{one.name}-and-{other.seed}.json"
-    if place.is_file():
-        found: dict[str, Any] = json.loads(place.read_text())
-        return found
+    return stored(RUNS / f"agreed-{one.name}-and-{other.seed}.json", lambda: _agreed(one, other, data))
+
+
+def _agreed(one: Case, other: Case, data: Path) -> dict[str, Any]:
     runs = [kept("align", case, data) for case in (one, other)]
     maps = [load(_place("align", case).with_suffix("")) for case in (one, other)]
     here, there, *_ = draws(one, data)
     evidence = of_runs(maps[0], maps[1], here, there).evidence
     both = {"top1": [run["centred"] for run in runs], "value": [run["facts"]["value"] for run in runs]}
-    return _written(place, {"case": one.name, "other": other.name, "evidence": dict(evidence), **both})
+    return {"case": one.name, "other": other.name, "evidence": dict(evidence), **both}
 
 
 def done(kind: str, case: Case) -> bool:
@@ -138,10 +138,3 @@ def _origins(data: Path) -> np.ndarray:
 
 def _place(kind: str, case: Case) -> Path:
     return RUNS / f"{kind}-{case.name}.json"
-
-
-def _written(place: Path, result: dict[str, Any]) -> dict[str, Any]:
-    part = place.with_suffix(".part")
-    part.write_text(json.dumps(result))
-    part.replace(place)
-    return result
