@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.translate_data import OUT, sentences, vectors
 from samespace.space import Space, Vectors
+from samespace.translate.near import unit
 from samespace.translate.procrustes import polar
 
 __all__ = ["CHANGES", "TEXTS", "space"]
@@ -48,11 +49,6 @@ def _lsa(data: Path) -> Vectors:
     return Space("benchmarks/lsa@1", _LSA).vectors(np.load(place, allow_pickle=False))
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    made: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return made
-
-
 def _turned(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     made: np.ndarray = rows @ polar(rng.standard_normal((rows.shape[1],) * 2))
     return made
@@ -60,7 +56,7 @@ def _turned(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _blurred(length: float) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """Turned, with noise of a length beside vectors of length 1: .5 leaves cosine .89."""
-    return lambda rows, rng: _turned(rows, rng) + length * _unit(rng.standard_normal(rows.shape))
+    return lambda rows, rng: _turned(rows, rng) + length * unit(rng.standard_normal(rows.shape))
 
 
 def _warped(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -22,6 +22,7 @@ from samespace.encode.protocol import Encoder, Role
 from samespace.errors import SpaceMismatchError, WeightsError
 from samespace.items import Item, Modality
 from samespace.space import Space, Vectors
+from samespace.translate.near import unit
 
 __all__ = ["Bound", "Head", "laid", "load", "save"]
 
@@ -79,8 +80,7 @@ def laid(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
     length = min(float(np.linalg.norm(mean)), 0.999)
     middle = mean / max(float(np.linalg.norm(mean)), 1e-12)
     across = rows - np.outer(rows @ middle, middle)
-    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
-    made: np.ndarray = length * middle + np.sqrt(1 - length**2) * across
+    made: np.ndarray = length * middle + np.sqrt(1 - length**2) * unit(across)
     return made
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from samespace.translate.near import unit
+
 __all__ = ["Perceptron"]
 
 
@@ -34,9 +36,7 @@ class Perceptron:
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Rows (n, ds) to (n, d), each at unit length."""
         hidden = np.maximum(rows.astype(np.float32) @ self.inner.T + self.inner_bias, 0)
-        made = hidden @ self.outer.T + self.outer_bias
-        unit: np.ndarray = made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
-        return unit
+        return unit(hidden @ self.outer.T + self.outer_bias)
 
     def tensors(self, prefix: str) -> dict[str, np.ndarray]:
         """By name, for a file."""
