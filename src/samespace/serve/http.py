@@ -11,6 +11,7 @@ import threading
 import webbrowser
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -109,23 +110,35 @@ def run(
     """
     check_exposure(host, token, insecure)
     token = check_token(token)
-    listener = _listen(host, port)
-    try:
-        _serve(index_uri, listener, host, token, open_browser, names, model, hot)
-    finally:
-        listener.close()
+    with _listen(host, port) as listener:
+        _serve(index_uri, _Door(listener, host, token, names), open_browser, model, hot)
 
 
-def _serve(
-    index_uri: str,
-    listener: socket.socket,
-    host: str,
-    token: str,
-    open_browser: bool,
-    names: Sequence[str],
-    model: str | None,
-    hot: bool,
-) -> None:
+@dataclass(frozen=True)
+class _Door:
+    """Where the page is, and who may come in."""
+
+    listener: socket.socket
+    host: str
+    token: str
+    names: Sequence[str]
+
+    @property
+    def port(self) -> int:
+        return int(self.listener.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        own = self.host in ("0.0.0.0", "localhost")  # noqa: S104
+        shown = "127.0.0.1" if own else f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{shown}:{self.port}/?token={self.token}"
+
+    @property
+    def hosts(self) -> Collection[str]:
+        return allowed_hosts(self.host, self.port, self.names)
+
+
+def _serve(index_uri: str, door: _Door, open_browser: bool, model: str | None, hot: bool) -> None:
     import uvicorn
 
     from samespace.index.hot import HotIndex
@@ -134,17 +147,14 @@ def _serve(
 
     opened, encoder = searched(index_uri, model)
     index = HotIndex(opened) if hot else opened
-    port = int(listener.getsockname()[1])
     with ReaderPool(Options(wants=encoder.modalities)) as pool:
-        app = create_app(index, encoder, pool, token=token, hosts=allowed_hosts(host, port, names), warm=True)
-        shown = "127.0.0.1" if host in ("0.0.0.0", "localhost") else f"[{host}]" if ":" in host else host  # noqa: S104
-        url = f"http://{shown}:{port}/?token={token}"
-        print(f"The page of {index_uri} is at\n  {url}\nStop it with Ctrl-C.", file=sys.stderr, flush=True)  # noqa: T201
+        app = create_app(index, encoder, pool, token=door.token, hosts=door.hosts, warm=True)
+        print(f"The page of {index_uri} is at\n  {door.url}\nStop it with Ctrl-C.", file=sys.stderr, flush=True)  # noqa: T201
         # No access log: it would write the token, and what was searched for.
         config = uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=3)
         if open_browser:
-            threading.Timer(0.6, webbrowser.open, (url,)).start()
-        uvicorn.Server(config).run(sockets=[listener])
+            threading.Timer(0.6, webbrowser.open, (door.url,)).start()
+        uvicorn.Server(config).run(sockets=[door.listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
