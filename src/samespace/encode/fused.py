@@ -10,7 +10,7 @@ Made by the training plan `fuse`. Imports numpy; safetensors and the encoders' f
 Letters: n items, d width.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from samespace.encode import card
+from samespace.encode.intake import pictures_and_texts
 from samespace.encode.load import load as load_encoder
 from samespace.encode.perceptron import Perceptron
 from samespace.encode.protocol import Encoder, Role
 from samespace.encode.recipe import Recipe
 from samespace.errors import SpaceMismatchError, WeightsError
-from samespace.items import Image, Item, Mixed, Modality, Text
+from samespace.items import Image, Item, Modality, Text
 from samespace.space import Space, Vectors
 
 __all__ = ["Fused", "load", "save"]
@@ -46,7 +47,8 @@ class Fused:
 
     def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
         """Encode items (n) to (n, d). Both roles alike. Raises TypeError for other modalities, ReadError."""
-        parts = [(row, part) for row, item in enumerate(items) for part in self._parts(item, row)]
+        name = self.space.name
+        parts = [(row, part) for row, item in enumerate(items) for part in pictures_and_texts(item, row, name)]
         pictures = [(row, part) for row, part in parts if isinstance(part, Image)]
         texts = [(row, part) for row, part in parts if isinstance(part, Text)]
         rows = np.zeros((len(items), self.space.dim), np.float32)
@@ -57,16 +59,6 @@ class Fused:
             said = self.text.encode([t for _, t in texts], role="query")
             np.add.at(rows, [r for r, _ in texts], self.says(said.data))
         return self.space.vectors(rows)
-
-    def _parts(self, item: Item, row: int) -> Iterator[Image | Text]:
-        """Its pictures and texts, however deep."""
-        if isinstance(item, Mixed):
-            for part in item.parts:
-                yield from self._parts(part, row)
-        elif isinstance(item, Image | Text):
-            yield item
-        else:
-            raise TypeError(f"item {row} is {item.modality}, but {self.space.name} takes image, text and both only")
 
 
 def save(

@@ -9,7 +9,7 @@ Made by the training plan `graft`; adapters are kept beside it in peft's format.
 and peft when it is loaded. Letters: n items, d width.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ import torch
 from samespace.encode import card, engine, language, lora
 from samespace.encode.bound import laid
 from samespace.encode.graft import Graft
+from samespace.encode.intake import pictures_and_texts
 from samespace.encode.load import load as load_encoder
 from samespace.encode.perceptron import Perceptron
 from samespace.encode.protocol import Encoder, Role
 from samespace.encode.recipe import Recipe
 from samespace.encode.weights import sha256
 from samespace.errors import SpaceMismatchError, WeightsError
-from samespace.items import Image, Item, Mixed, Modality, Text
+from samespace.items import Image, Item, Modality, Text
 from samespace.space import Space, Vectors
 
 __all__ = ["Grafted", "load", "save"]
@@ -51,7 +52,7 @@ class Grafted:
 
     def encode(self, items: Sequence[Item], *, role: Role = "document") -> Vectors:
         """Encode items (n) to (n, d); the role counts for a text model's texts. Raises TypeError, ReadError."""
-        parts = [tuple(self._parts(item, row)) for row, item in enumerate(items)]
+        parts = [self._parts(item, row) for row, item in enumerate(items)]
         rows = np.zeros((len(items), self.space.dim), np.float32)
         plain = "text" if self.text else "image"
         beside = [row for row, item in enumerate(items) if item.modality == plain]
@@ -85,17 +86,12 @@ class Grafted:
         keys = [f"{p.digest() if p else ''} {text}" for p, text in zip(pictures, words, strict=True)]
         return engine.run(costs, forward, budget=_BUDGET, dim=self.space.dim, keys=keys)
 
-    def _parts(self, item: Item, row: int) -> Iterator[Image | Text]:
-        """Its pictures and texts, however deep."""
-        if isinstance(item, Mixed):
-            found = [part for inner in item.parts for part in self._parts(inner, row)]
-            if sum(isinstance(part, Image) for part in found) > 1:
-                raise TypeError(f"item {row} has several pictures (mixed), but {self.space.name} reads one at a time")
-            yield from found
-        elif isinstance(item, Image | Text):
-            yield item
-        else:
-            raise TypeError(f"item {row} is {item.modality}, but {self.space.name} takes image, text and both only")
+    def _parts(self, item: Item, row: int) -> tuple[Image | Text, ...]:
+        """Its texts and its one picture, in order. Raises TypeError: it holds anything else, or several pictures."""
+        found = tuple(pictures_and_texts(item, row, self.space.name))
+        if sum(isinstance(part, Image) for part in found) > 1:
+            raise TypeError(f"item {row} has several pictures (mixed), but {self.space.name} reads one at a time")
+        return found
 
 
 def save(graft: Graft, rest: dict[str, np.ndarray], said: dict[str, Any], folder: Path) -> None:

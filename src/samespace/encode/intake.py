@@ -3,11 +3,11 @@
 Knows nothing of models. Imports the standard library only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from samespace.items import Blob, Document, Image, Item, Text
+from samespace.items import Blob, Document, Image, Item, Mixed, Text
 
-__all__ = ["pictures", "texts"]
+__all__ = ["leaves", "pictures", "pictures_and_texts", "texts"]
 
 
 def texts(items: Sequence[Item], name: str) -> list[str]:
@@ -26,3 +26,20 @@ def pictures(items: Sequence[Item], name: str) -> list[Blob]:
     return [
         item.blob if isinstance(item, Image) else item.picture for item in items if isinstance(item, Image | Document)
     ]
+
+
+def leaves(item: Item) -> Iterator[Item]:
+    """The parts of a Mixed item in order, however deep; any other item itself."""
+    if isinstance(item, Mixed):
+        for part in item.parts:
+            yield from leaves(part)
+    else:
+        yield item
+
+
+def pictures_and_texts(item: Item, position: int, name: str) -> Iterator[Image | Text]:
+    """An item's pictures and texts in order. Raises TypeError naming the item that holds anything else."""
+    for part in leaves(item):
+        if not isinstance(part, Image | Text):
+            raise TypeError(f"item {position} is {part.modality}, but {name} takes image, text and both only")
+        yield part

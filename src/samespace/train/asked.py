@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from samespace.encode.intake import leaves
 from samespace.errors import DataError
-from samespace.items import Image, Item, Mixed, Text
+from samespace.items import Image, Item, Text
 from samespace.train.example import Example
 from samespace.train.split import codes
 
@@ -71,7 +72,7 @@ def asked(examples: Sequence[Example]) -> Asked:
 
     shown, said, wanted, misses = list[int](), list[int](), list[int](), list[np.ndarray]()
     for example in examples:
-        own = list(_parts(example.anchor, example))
+        own = list(_parts(example))
         seen = [part for part in own if isinstance(part, Image)]
         words = " ".join(filter(None, [example.instruction, *(p.text for p in own if isinstance(p, Text))]))
         if len(seen) > 1:
@@ -85,13 +86,10 @@ def asked(examples: Sequence[Example]) -> Asked:
     return Asked(*parts, np.array(shown), np.array(said), np.array(wanted), misses, codes(keys))
 
 
-def _parts(item: Item, example: Example) -> Iterator[Image | Text]:
-    """Its pictures and texts, however deep."""
-    if isinstance(item, Mixed):
-        for part in item.parts:
-            yield from _parts(part, example)
-    elif isinstance(item, Image | Text):
-        yield item
-    else:
-        mend = 'Give words, a picture, or both: {"text": …, "image": …}'
-        raise DataError(example.row, "anchor", f"it is {item.modality}, neither words nor a picture", mend)
+def _parts(example: Example) -> Iterator[Image | Text]:
+    """The anchor's pictures and texts. Raises DataError: it holds anything else."""
+    for part in leaves(example.anchor):
+        if not isinstance(part, Image | Text):
+            mend = 'Give words, a picture, or both: {"text": …, "image": …}'
+            raise DataError(example.row, "anchor", f"it is {part.modality}, neither words nor a picture", mend)
+        yield part

@@ -28,7 +28,7 @@ from samespace.train.losses.masked import masked_info_nce
 from samespace.train.perceptron import Perceptron
 from samespace.train.retrieval import among
 
-__all__ = ["Growing", "Grown", "Task", "centred", "closed", "composed"]
+__all__ = ["Growing", "Grown", "Task", "closed", "composed"]
 
 _BATCH = 32  # sequences at a time where no gradient is taken
 
@@ -59,11 +59,6 @@ def composed(rows: Asked) -> bool:
         mend = "Train on each kind alone: with the one pictures are read, with the other queries"
         raise DataError(odd, "anchor", fact, mend)
     return bool(with_picture.all())
-
-
-def centred(texts: Vectors, mean: np.ndarray) -> Tensor:
-    """Vectors less their mean (d), at unit length (n, d)."""
-    return functional.normalize(torch.from_numpy(texts.data.astype(np.float32) - mean), dim=1)
 
 
 @torch.no_grad()

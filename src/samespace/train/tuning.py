@@ -3,7 +3,6 @@
 Imports torch; the teacher's framework where one is named. Letters: n items, w model width, d head width.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -23,15 +22,16 @@ from samespace.items import Item
 from samespace.space import Vectors
 from samespace.train import page, together
 from samespace.train.heads import ridge
+from samespace.train.identity import identity
 from samespace.train.learner import Learner, embedded
 from samespace.train.state import States
 from samespace.train.steps import Loss, Schedule
 from samespace.train.steps import run as run_steps
+from samespace.train.vectors import encoded
 
-__all__ = ["answers", "begun", "check", "closed", "finished", "opened"]
+__all__ = ["answers", "begun", "check", "closed", "finished", "opened", "taught"]
 
 _BEST = "best.safetensors"
-_FREE = ("out", "every", "piece")  # settings that change nothing of what is learned
 
 
 def check(config: Any) -> None:
@@ -94,17 +94,18 @@ def begun(config: Any, asked: Sequence[Item], told: Sequence[Item], device: str 
         items = [(role, item) for role, side in sides for item in side if item.modality in teacher.modalities]
         chosen = np.random.default_rng(config.seed).permutation(len(items))[: config.fitted]
         some = [items[i] for i in sorted(chosen)]
-        head, _ = closed(used, some, _towards(teacher, some), config.ridge)
+        vectors = together.in_turn(lambda: taught(teacher, some, config.out / "vectors"))
+        head, _ = closed(used, some, vectors, config.ridge)
     return Learner(used, head).to(used.body.device)
 
 
-def _towards(teacher: Encoder, items: Sequence[tuple[Role, Item]]) -> Vectors:
-    """A teacher's vectors (n, d) of items, each by its role."""
+def taught(teacher: Encoder, items: Sequence[tuple[Role, Item]], folder: Path) -> Vectors:
+    """A teacher's vectors (n, d) of items, each by its role; they are kept in the folder."""
     rows = np.zeros((len(items), teacher.space.dim), np.float32)
-    for role in ("query", "document"):
+    roles: tuple[Role, ...] = ("query", "document")
+    for role in roles:
         at = [i for i, (own, _) in enumerate(items) if own == role]
-        if at:
-            rows[at] = teacher.encode([items[i][1] for i in at], role=role).data
+        rows[at] = encoded(teacher, [items[i][1] for i in at], role, folder).data
     return teacher.space.vectors(rows)
 
 
@@ -163,8 +164,7 @@ def finished(
         the curve.
     """
     base = lora.frozen_hash(learner.language.model) if config.weights == "lora" else ""
-    identity = {k: v for k, v in _settings(config).items() if k not in _FREE}
-    said = json.dumps([plan, identity, learner.language.weights, about["data"]], sort_keys=True)
+    same = identity(config, plan, learner.language.weights, about["data"])
 
     def seen() -> dict[str, float]:
         point = measure()
@@ -174,7 +174,7 @@ def finished(
     curve = run_steps(
         learner, loss, sampler,
         Schedule(config.epochs, config.learning_rate, config.weight_decay, keep_every=config.every, seed=config.seed),
-        States(config.out, hashlib.sha256(said.encode()).hexdigest()), seen, tell,
+        States(config.out, same), seen, tell,
     )  # fmt: skip
     if together.first():
         _write(plan, config, learner, base, {**about, "curve": curve})

@@ -25,7 +25,6 @@ from samespace.train import batches, data, together, tuning
 from samespace.train.learner import Learner, embedded, whole_loss
 from samespace.train.retrieval import recall_at_k
 from samespace.train.split import codes, held_out
-from samespace.train.vectors import encoded
 
 __all__ = ["Config", "run"]
 
@@ -80,7 +79,8 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     ]  # fmt: skip
     items = list({(role, item.digest()): (role, item) for role, item in sides}.values())
     kept, apart = held_out(codes([item.digest() for _, item in items]), config.held_out, config.seed)
-    vectors = together.in_turn(lambda: _taught(config, items))
+    teacher = load_encoder(config.teacher)
+    vectors = together.in_turn(lambda: tuning.taught(teacher, items, config.out / "vectors"))
     used, head = tuning.opened(config, device)
     drawn = kept[np.random.default_rng(config.seed).permutation(len(kept))]
     some, rest = drawn[: config.fitted], drawn[config.fitted :]
@@ -125,17 +125,6 @@ def _measured(learner: Learner, ready: list[Prepared], answers: Tensor, apart: n
     rows = embedded(learner, [ready[i] for i in apart])
     scores = (rows @ answers[apart].cpu().T).numpy()
     return {"cosine": float(scores.diagonal().mean()), **recall_at_k(scores, np.arange(len(apart)))}
-
-
-def _taught(config: Config, items: list[tuple[Role, Item]]) -> Vectors:
-    """The teacher's vectors (n, d), kept under out/vectors."""
-    teacher = load_encoder(config.teacher)
-    rows = np.zeros((len(items), teacher.space.dim), np.float32)
-    roles: tuple[Role, ...] = ("query", "document")
-    for role in roles:
-        at = [i for i, (own, _) in enumerate(items) if own == role]
-        rows[at] = encoded(teacher, [items[i][1] for i in at], role, config.out / "vectors").data
-    return teacher.space.vectors(rows)
 
 
 def _bind(config: Config, vectors: Vectors, mean: np.ndarray) -> None:

@@ -19,9 +19,9 @@ from samespace.encode import grafted, language, lora
 from samespace.encode.graft import Graft
 from samespace.encode.load import load as load_encoder
 from samespace.errors import RecipeError
-from samespace.train import batches, data, page
+from samespace.train import batches, data, page, tuning
 from samespace.train.asked import asked
-from samespace.train.grafting import Growing, Grown, Task, centred, closed, composed
+from samespace.train.grafting import Growing, Grown, Task, closed, composed
 from samespace.train.identity import identity
 from samespace.train.perceptron import Perceptron
 from samespace.train.split import held_out
@@ -89,7 +89,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     if text is not None:
         texts = encoded(text, rows.texts, "query", config.out / "vectors")
         beside["mean"] = texts.data[rows.said[kept]].mean(axis=0, dtype=np.float64).astype(np.float32)
-        answers = centred(texts, beside["mean"])
+        answers = tuning.answers(texts, beside["mean"])
     torch.manual_seed(config.seed)
     graft = Graft(used, tower.space.dim, config.tokens, config.hidden, text.space.dim if text else config.dim)
     some = pictures.data[rows.candidates(kept)]
