@@ -260,14 +260,26 @@ def test_the_command_runs_a_plan_and_goes_on(tmp_path) -> None:
         (["bnd"], "unknown training plan 'bnd'\nDid you mean 'bind'?"),
         (["bind", "--lerning-rate", "1"], "unknown setting 'lerning_rate'\nDid you mean 'learning_rate'?"),
         (["bind", "--data", "x"], "out must be given\nsamespace train bind --out"),
-        (["bind", "--data", "x", "--out", "y", "--epochs", "many"], "epochs is 'many'\nGive it as int"),
+        (["bind", "--data", "x", "--out", "y", "--epochs", "many"], "epochs is 'many'\nGive a whole number: --epochs"),
         (["bind", "--data", "x", "--out", "y", "--loss", "infonc"], "loss is 'infonc'\nDid you mean 'infonce'?"),
-        (["bind", "--data", "x", "--out", "y", "--epochs", "0"], "must be at least 1"),
-        (["bind", "--data", "x", "--out", "y", "--held-out", "1"], "Use shares between 0 and 1"),
+        (["bind", "--data", "x", "--out", "y", "--epochs", "0"], "epochs is 0\nUse at least 1"),
+        (["bind", "--data", "x", "--out", "y", "--held-out", "1"], "held_out is 1.0\nUse a share between 0 and 1"),
         (["bind", "--data", "x", "--out", "y", "--shuffle", "perhaps"], "shuffle is 'perhaps'"),
+        (["bind", "--data", "x", "--out", "y", "--learning-rate", "nan"], "is 'nan'\nGive a number: --learning-rate"),
+        (["bind", "--data", "x", "--out", "y", "--seed", "-1"], "seed is -1\nUse at least 0"),
+        (["bind", "--data", "x", "--out", "y", "--ridge", "0"], "ridge is 0.0\nUse a number above 0"),
+        (["bind", "--data", "x", "--out", "y", "--dropout", "1"], "dropout is 1.0\nUse a share below 1"),
+        (["finetune", "--base", "x", "--data", "x", "--out", "y", "--piece", "0"], "piece is 0\nUse at least 1"),
+        (["finetune", "--base", "x", "--data", "x", "--out", "y", "--fitted", "1"], "fitted is 1\nUse at least 2"),
+        (["finetune", "--base", "x", "--data", "x", "--out", "y", "--temperature", "-1"], "temperature is -1.0\nUse"),
+        (["graft", "--base", "x", "--data", "x", "--out", "y", "--start", "1"], "start is 1\nUse 0, or at least 2"),
+        (["fuse", "--data", "x", "--out", "y", "--hidden", "0"], "hidden is 0\nUse at least 1"),
         (["bind", "--data"], "--data has no value"),
         (["bind", "rows.parquet"], "'rows.parquet' is no flag"),
-        (["bind", "--config", "nowhere.toml"], "nowhere.toml cannot be read as TOML"),
+        (
+            ["bind", "--config", "nowhere.toml"],
+            "nowhere.toml cannot be read (No such file or directory)\nName a TOML file",
+        ),
         (["bind", "--data", "nowhere.parquet", "--out", "/tmp/never"], "nowhere.parquet is no parquet file"),
     ],
 )
@@ -276,6 +288,23 @@ def test_wrong_words_are_answered_in_two_lines(words, says: str) -> None:
     assert run.exit_code == 1
     assert says in run.output
     assert "Traceback" not in run.output
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("epochs = 1.5", "epochs is 1.5\nGive a whole number"),
+        ("batch = true", "batch is True\nGive a whole number"),
+        ("learning_rate = true", "learning_rate is True\nGive a number"),
+        ("data = 5", "data is 5\nGive a file or folder"),
+        ("shuffle = 1", "shuffle is 1\nGive true or false"),
+    ],
+)
+def test_a_file_of_settings_is_held_to_their_types(said: str, says: str, tmp_path) -> None:
+    (tmp_path / "my.toml").write_text(f'out = "y"\n{said}\n')
+    assert (
+        says in called("bind", "--config", str(tmp_path / "my.toml"), *([] if "data" in said else ["--data=x"])).output
+    )
 
 
 def test_help_lists_plans_and_their_settings() -> None:

@@ -9,10 +9,11 @@ Knows nothing of any one plan. Imports the standard library only; a plan when it
 
 import importlib
 import inspect
+import math
 import re
 import tomllib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -112,7 +113,11 @@ def _flag(key: str) -> str:
 def _toml(name: str, path: Path) -> dict[str, Any]:
     try:
         return {key.replace("-", "_"): value for key, value in tomllib.loads(path.read_text("utf-8")).items()}
-    except (OSError, ValueError) as err:
+    except OSError as err:
+        raise PlanError(
+            name, f"{path} cannot be read ({err.strerror})", "Name a TOML file: --config FILE.toml"
+        ) from err
+    except ValueError as err:
         raise PlanError(name, f"{path} cannot be read as TOML ({err})", "Write one key = value a line") from err
 
 
@@ -128,10 +133,32 @@ def _value(plan: str, key: str, value: Any, kind: Any) -> Any:
             near = did_you_mean(str(value), get_args(option))
             raise PlanError(plan, f"{key} is {value!r}", near or f"Use one of {', '.join(get_args(option))}")
         try:
-            if option is bool:
-                return {"true": True, "false": False, "yes": True, "no": False}[str(value).lower()]
-            return option(value)
+            return _READ[option](value)
         except (ValueError, TypeError, KeyError):
             continue
-    wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
-    raise PlanError(plan, f"{key} is {value!r}", f"Give it as {wanted}: {_flag(key)} …")
+    wanted = " or ".join(_WORDS[o] for o in options if o is not type(None))
+    raise PlanError(plan, f"{key} is {value!r}", f"Give {wanted}: {_flag(key)} …")
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, float | bool):
+        raise TypeError
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    made = float(value)
+    if isinstance(value, bool) or not math.isfinite(made):
+        raise ValueError
+    return made
+
+
+def _truth(value: Any) -> bool:
+    return {"true": True, "false": False, "yes": True, "no": False}[str(value).lower()]
+
+
+_READ: Mapping[Any, Callable[[Any], Any]] = {int: _whole, float: _number, bool: _truth, str: str, Path: Path}
+_WORDS: Mapping[Any, str] = {
+    int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a file or folder",
+}  # fmt: skip
+"""How a setting of each type is read, from text or TOML, and how that is told."""

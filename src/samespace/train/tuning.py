@@ -20,7 +20,7 @@ from samespace.encode.protocol import Encoder, Role
 from samespace.errors import RecipeError
 from samespace.items import Item
 from samespace.space import Vectors
-from samespace.train import page, together
+from samespace.train import limits, page, together
 from samespace.train.heads import ridge
 from samespace.train.identity import identity
 from samespace.train.learner import Learner, embedded
@@ -36,13 +36,7 @@ _BEST = "best.safetensors"
 
 def check(config: Any) -> None:
     """Raise ValueError for settings of finetune or distill that make no sense."""
-    if not 0 < config.held_out < 1:
-        raise ValueError(f"held_out is {config.held_out}\nUse a share between 0 and 1")
-    least = {name: getattr(config, name) for name in ("epochs", "batch", "every", "rank", "fitted", "max_tokens")}
-    if low := next((name for name, value in least.items() if value < 1), None):
-        raise ValueError(f"{low} is {least[low]}\nUse at least 1")
-    if config.learning_rate <= 0:
-        raise ValueError(f"learning_rate is {config.learning_rate}\nUse a number above 0")
+    limits.check(config)
     if config.weights == "full" and config.precision != "float32":
         raise ValueError("all weights are learned in float32 only\nUse --precision float32, or --weights lora")
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from samespace.encode import bound
 from samespace.encode.load import load as load_encoder
-from samespace.train import batches, data, page
+from samespace.train import batches, data, limits, page
 from samespace.train.heads import Frames, Linear, ridge
 from samespace.train.identity import identity
 from samespace.train.losses.masked import masked_info_nce
@@ -56,10 +56,7 @@ class Config:
     seed: int = 0  # of the split, the order and the dropout
 
     def __post_init__(self) -> None:
-        if not 0 < self.held_out < 1 or not 0 <= self.dropout < 1:
-            raise ValueError(f"held_out {self.held_out}, dropout {self.dropout}\nUse shares between 0 and 1")
-        if min(self.epochs, self.batch, self.every) < 1 or self.learning_rate <= 0 or self.temperature <= 0:
-            raise ValueError("epochs, batch and every must be at least 1, rate and temperature above 0\nSet them so")
+        limits.check(self)
 
 
 class _Model(nn.Module):

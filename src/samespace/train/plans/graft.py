@@ -19,7 +19,7 @@ from samespace.encode import grafted, language, lora
 from samespace.encode.graft import Graft
 from samespace.encode.load import load as load_encoder
 from samespace.errors import RecipeError
-from samespace.train import batches, data, page, tuning
+from samespace.train import batches, data, limits, page, tuning
 from samespace.train.asked import asked
 from samespace.train.grafting import Growing, Grown, Task, closed, composed
 from samespace.train.identity import identity
@@ -63,11 +63,7 @@ class Config:
     seed: int = 0  # of the split, the start and the order
 
     def __post_init__(self) -> None:
-        if not 0 < self.held_out < 1 or not 0 <= self.dropout < 1:
-            raise ValueError(f"held_out {self.held_out}, dropout {self.dropout}\nUse shares between 0 and 1")
-        least = min(self.epochs, self.batch, self.every, self.dim, self.hidden, self.tokens, self.rank)
-        if least < 1 or self.learning_rate <= 0 or self.temperature <= 0:
-            raise ValueError("counts and widths must be at least 1, rate and temperature above 0\nSet them so")
+        limits.check(self)
 
 
 def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda point: None) -> Path:

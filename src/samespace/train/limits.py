@@ -1,0 +1,36 @@
+"""What the settings of plans may be: a name means the same in every plan, so its range stands once.
+
+Knows nothing of any one plan. Imports the standard library only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+__all__ = ["check"]
+
+_SHARES = ("held_out",)  # in (0, 1)
+_ABOVE = ("learning_rate", "temperature", "scale", "ridge")
+_LEAST: Mapping[str, int] = {
+    **dict.fromkeys(("epochs", "batch", "every", "piece", "rank", "dim", "hidden", "tokens", "max_tokens"), 1),
+    **dict.fromkeys(("weight_decay", "dropout", "negatives", "start", "seed"), 0),
+    "fitted": 2,  # of one item nothing can be told from its mean
+}
+
+
+def check(config: Any) -> None:
+    """Raise ValueError for the first setting of a plan that is out of its range; None is in it."""
+    for field in fields(config):
+        name, value = field.name, getattr(config, field.name)
+        if value is None:
+            continue
+        if name in _SHARES and not 0 < value < 1:
+            raise ValueError(f"{name} is {value}\nUse a share between 0 and 1")
+        if name in _ABOVE and value <= 0:
+            raise ValueError(f"{name} is {value}\nUse a number above 0")
+        if name in _LEAST and value < _LEAST[name]:
+            raise ValueError(f"{name} is {value}\nUse at least {_LEAST[name]}")
+        if name == "dropout" and value >= 1:
+            raise ValueError(f"{name} is {value}\nUse a share below 1")
+        if name == "start" and value == 1:
+            raise ValueError(f"{name} is {value}\nUse 0, or at least 2: of one nothing can be told from its mean")
