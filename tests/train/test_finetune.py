@@ -21,7 +21,8 @@ from samespace.encode.contract import check_encoder
 from samespace.encode.load import load
 from samespace.errors import CheckpointError, DataError, DivergedError, PlanError, RecipeError, WeightsError
 from samespace.items import Blob, Image, Text
-from samespace.train import plan
+from samespace.train import data, plan
+from samespace.train.pairs import Pairs
 from samespace.train.plans import distill, finetune, staged
 
 torch.set_num_threads(1)
@@ -128,6 +129,31 @@ def test_all_weights_of_a_cut_model_can_be_learned_at_the_mean(base, tmp_path) -
     assert max(p["mrr"] for p in curve[1:]) > curve[0]["mrr"]
 
 
+def test_mined_batches_are_harder_than_random_ones(tmp_path) -> None:
+    found = Pairs.split(data.load(rows(tmp_path / "rows.parquet"))[0], 0.25, 0)
+    some, teacher = [found.examples[row] for row in found.kept], load("hashing:64")
+    sides = np.stack([teacher.encode(side).data for side in zip(*((e.anchor, e.positive) for e in some), strict=True)])
+    scores = sides[0] @ sides[1].T
+
+    def hardness(how: str, seed: int) -> float:
+        drawn = list(found.sampler(16, seed, how, lambda: sides))
+        assert sorted(row for batch in drawn for row in batch) == list(range(len(found.kept)))
+        return float(np.mean([scores[np.ix_(b, b)][~np.eye(len(b), dtype=bool)].mean() for b in drawn]))
+
+    assert np.mean([hardness("mined", seed) for seed in range(9)]) > max(hardness("random", seed) for seed in range(9))
+
+
+def test_batches_are_mined_once_by_the_model_at_its_start(base, tmp_path, monkeypatch) -> None:
+    made, sides = [], Pairs.sides
+    monkeypatch.setattr(Pairs, "sides", lambda self, learner: made.append(sides(self, learner)) or made[-1])
+    given = {"batches": "mined", "epochs": 1, "teacher": "hashing:64"}
+    curves = [card(finetune.run(settings(tmp_path, base, **given)))["curve"] for _ in range(2)]
+    assert curves[0] == curves[1]
+    assert len(made) == 1
+    held = [np.load(path) for path in (tmp_path / "out/vectors").glob("*.npy")]
+    assert any(np.array_equal(rows, made[0]) for rows in held)
+
+
 @pytest.mark.slow
 def test_pieces_give_the_curve_of_the_whole_batch(base, tmp_path) -> None:
     whole = card(finetune.run(settings(tmp_path, base, out=tmp_path / "whole", loss="margin")))["curve"]
@@ -165,19 +191,20 @@ def tell(point):
     if point["step"] == 4:
         os.kill(os.getpid(), signal.SIGKILL)
 place = Path({place!r})
-test_finetune.{name}.run(test_finetune.settings(place, Path({base!r}), {name!r}, teacher="hashing:64"), tell)
+test_finetune.{name}.run(test_finetune.settings(place, Path({base!r}), {name!r}, **{more!r}), tell)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["finetune", "distill"])
-def test_a_killed_run_goes_on_to_the_same_curve(name, base, tmp_path) -> None:
+@pytest.mark.parametrize(("name", "more"), [("finetune", {}), ("finetune", {"batches": "mined"}), ("distill", {})])
+def test_a_killed_run_goes_on_to_the_same_curve(name, more, base, tmp_path) -> None:
     run = {"finetune": finetune.run, "distill": distill.run}[name]
-    given = {"name": name, "teacher": "hashing:64"}
+    more = {"teacher": "hashing:64", **more}
+    given = {"name": name, **more}
     whole = run(settings(tmp_path, base, out=tmp_path / "whole", **given))
     here = Path(__file__).parent
     code = KILLED.format(
-        here=str(here), tiny=str(here.parent / "encode"), place=str(tmp_path), base=str(base), name=name
+        here=str(here), tiny=str(here.parent / "encode"), place=str(tmp_path), base=str(base), name=name, more=more
     )
     stopped = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert stopped.returncode == -signal.SIGKILL, stopped.stderr

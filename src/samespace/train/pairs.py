@@ -4,7 +4,7 @@ Knows nothing of losses. Imports numpy and torch. Letters: n rows, k negatives a
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +15,16 @@ from samespace.encode.hf_model import Prepared
 from samespace.encode.language import Language
 from samespace.errors import DataError
 from samespace.items import Item
-from samespace.train import batches
+from samespace.space import Space
+from samespace.train import batches, mining
 from samespace.train.example import Example
 from samespace.train.learner import Learner, embedded
 from samespace.train.retrieval import recall_at_k
 from samespace.train.split import codes, held_out
 
 __all__ = ["Pairs"]
+
+_SKIP, _WINDOW, _ENOUGH = 30, 100, 1000  # ranks left out as false negatives, and taken; with fewer rows as many less
 
 
 @dataclass
@@ -76,11 +79,28 @@ class Pairs:
             raise DataError(example.row, "negatives", fact, "Give it more, or ask for fewer: --negatives")
         return made
 
-    def sampler(self, batch: int, seed: int, how: str) -> Any:
-        """Batches of positions in `kept`; equal positives never meet in one."""
-        told = [self.examples[row].instruction if how == "instruction" else "" for row in self.kept]
+    def sampler(self, batch: int, seed: int, how: str, sides: Callable[[], np.ndarray]) -> Any:
+        """Batches of positions in `kept`; equal positives never meet in one.
+
+        Args:
+            batch: rows.
+            seed: of the order.
+            how: "random"; "instruction": of one instruction each; "mined": of clusters of rows, a quarter of a batch
+                each, that are hard for each other.
+            sides: gives the vectors (2, n, d) of anchors and positives by which is mined.
+        """
+        told = [self.examples[row].instruction if how != "random" else "" for row in self.kept]
         apart = [self.examples[row].positive.digest() for row in self.kept]
-        return batches.group_by(told, apart=apart)(self.kept, batch_size=batch, seed=seed)
+        if how == "mined":
+            draw = batches.mined(_clusters(sides(), max(batch // 4, 2), told, apart), keys=told, apart=apart)
+        else:
+            draw = batches.group_by(told, apart=apart)
+        return draw(self.kept, batch_size=batch, seed=seed)
+
+    def sides(self, learner: Learner) -> np.ndarray:
+        """The vectors (2, n, d) of the anchors and the positives to train on, by a learner as it is."""
+        made = [embedded(learner, [column[row] for row in self.kept]) for column in self.columns[:2]]
+        return torch.stack(made).numpy()
 
     def measured(self, learner: Learner) -> dict[str, float]:
         """How the anchors kept apart find their positives: mrr, recall@1 and recall@10, with their chances."""
@@ -107,3 +127,11 @@ class Pairs:
     def of(self, which: list[int]) -> torch.Tensor:
         """The groups of some rows of `kept`."""
         return torch.from_numpy(self.groups[self.kept[which]])
+
+
+def _clusters(sides: np.ndarray, size: int, keys: list[str], same: list[str]) -> list[list[int]]:
+    """Clusters of rows that are hard for each other, by the vectors of both sides (2, n, d)."""
+    share = min(len(keys) / _ENOUGH, 1.0)
+    space = Space("mined", sides.shape[2], "cosine", "")
+    skip, window = round(_SKIP * share), max(round(_WINDOW * share), size)
+    return mining.clusters(*map(space.vectors, sides), size=size, skip=skip, window=window, keys=keys, same=same)

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from samespace.train import data, together, tuning
 from samespace.train.criteria import Criterion
-from samespace.train.learner import whole_loss
+from samespace.train.identity import identity
+from samespace.train.learner import Learner, whole_loss
 from samespace.train.pairs import Pairs
+from samespace.train.vectors import kept
 
 __all__ = ["Config", "run"]
 
@@ -50,7 +53,7 @@ class Config:
     loss: Literal["infonce", "symmetric", "margin", "sigmoid", "spread"] = "infonce"  # docs/train.md says when
     temperature: float = 0.05  # of the loss
     negatives: int = 4  # of a row that are used, at most
-    batches: Literal["random", "instruction"] = "random"  # what a batch is drawn from: all rows, or one instruction's
+    batches: Literal["random", "instruction", "mined"] = "random"  # of any rows, of one instruction, of hard clusters
     epochs: int = 1  # passes over the rows
     batch: int = 32  # rows
     piece: int | None = None  # rows embedded at a time; none = the batch, and half of it where memory runs out
@@ -87,6 +90,13 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
         )  # fmt: skip
 
     about = {"data": rows.digest(), "rows": len(rows.kept), "left_out": [str(p) for p in found[:100]]}
-    sampler = rows.sampler(config.batch, config.seed, config.batches)
+    sampler = rows.sampler(config.batch, config.seed, config.batches, lambda: _sides(config, rows, learner))
     tuning.finished("finetune", config, learner, loss, sampler, lambda: rows.measured(learner), "mrr", about, tell)
     return config.out
+
+
+def _sides(config: Config, rows: Pairs, learner: Learner) -> np.ndarray:
+    """Vectors (2, n, d) of the rows by the model at its start, made once and kept: what batches are mined by."""
+    folder, known = config.out / "vectors", identity(config, learner.language.weights, rows.digest())
+    folder.mkdir(parents=True, exist_ok=True)
+    return together.in_turn(lambda: kept(folder / f"{known[:24]}.npy", lambda: rows.sides(learner)))
