@@ -9,7 +9,7 @@ import pytest
 import tiny_models
 import torch
 
-from samespace.encode import grafted, hashing, language, lora
+from samespace.encode import grafted, hashing, language, lora, tuned
 from samespace.encode.contract import check_encoder
 from samespace.encode.graft import Graft
 from samespace.encode.load import load as load_encoder
@@ -137,6 +137,40 @@ def test_a_head_that_is_fitted_in_closed_form_stays(base, tmp_path) -> None:
     assert first[0]["recall@10"] >= first[2]["recall@10"], "the closed form is no worse a start than chance"
 
 
+def test_a_tuned_model_goes_on_from_its_adapters(base, tmp_path) -> None:
+    def opened(how: str) -> str:
+        used = language.opened(str(base), layers=1, template="See {text}: ", pooling="mean", max_tokens=60)
+        if how == "lora":
+            lora.adapt(used.model, rank=3)
+            for name, part in lora.adapters(used.model).items():
+                part.data = torch.randn(part.shape, generator=torch.Generator().manual_seed(len(name))) / 4
+        else:
+            used.model.requires_grad_(True)
+        tuned.save_language(used, tmp_path / how)
+        return f"tuned:{tmp_path / how}"
+
+    first = opened("lora")
+    given = settings(tmp_path, first, mosaic.names, pooling="last", epochs=1, learning_rate=1e-9)
+    graft.run(given)
+    used = grafted.load(str(given.out)).graft.language
+    assert (used.layers, used.recipe.template, used.recipe.pooling) == (1, "See {text}: ", "mean")
+    before = lora.adapters(tuned.opened(tmp_path / "lora").model)
+    for name, part in lora.adapters(used.model).items():
+        assert torch.allclose(part, before[name], atol=1e-6), "it begins where the tuned model ended"
+    faster = settings(tmp_path, first, mosaic.names, epochs=1, out=tmp_path / "faster")
+    graft.run(faster)
+    moved = lora.adapters(grafted.load(str(faster.out)).graft.language.model)
+    assert any(not torch.allclose(part, before[name], atol=1e-3) for name, part in moved.items()), "and goes on"
+    with pytest.raises(RecipeError, match=r"all its weights were trained.*\nTrain it anew with --weights lora"):
+        graft.run(settings(tmp_path, opened("full"), mosaic.names))
+
+
+def test_tokens_are_read_out_as_is_said(base, tmp_path) -> None:
+    for how in ("last", "mean"):
+        out = graft.run(settings(tmp_path, base, mosaic.names, pooling=how, epochs=1, out=tmp_path / how))
+        assert grafted.load(str(out)).recipe.pooling == how
+
+
 # the model
 
 
@@ -240,7 +274,7 @@ def test_damaged_files_and_another_base_are_named(base, queries, tmp_path) -> No
     for path in queries.iterdir():
         if path.is_file():
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    said = card(queries)
+    said, model = card(queries), json.loads((queries / "tuned.json").read_text())
 
     def refused(kind, match, **changed):
         (tmp_path / "grafted.json").write_text(json.dumps(said | changed))
@@ -248,8 +282,12 @@ def test_damaged_files_and_another_base_are_named(base, queries, tmp_path) -> No
             grafted.load(str(tmp_path))
 
     other = tiny_models.causal(tmp_path / "other", "qwen3", stated=False)
-    refused(WeightsError, "is not the model that .*\nPut that model back", base=said["base"] | {"place": str(other)})
-    refused(WeightsError, "is not the file that grafted.json names", adapters="0" * 64)
+    (tmp_path / "tuned.json").write_text(json.dumps(model | {"base": model["base"] | {"place": str(other)}}))
+    refused(WeightsError, "is not the model that .*\nPut that model back")
+    (tmp_path / "tuned.json").write_text(json.dumps(model | {"recipe": model["recipe"] | {"max_tokens": 61}}))
+    refused(WeightsError, "holds another language model than the one that grafted.json names\nMake it: samespace")
+    (tmp_path / "tuned.json").write_text(json.dumps(model))
+    refused(WeightsError, "another language model than the one", language="0" * 64)
     refused(SpaceMismatchError, "test/other@1", tower_space=said["tower_space"] | {"name": "test/other@1"})
     (tmp_path / "grafted.safetensors").write_bytes(b"x")
     refused(WeightsError, "is not the file that grafted.json names\nMake it: samespace train graft")

@@ -5,11 +5,11 @@ Two ways, by what it was trained on (graft.py has the model):
     words → picture             pictures are read by the language model and land in a text model's own Space
     picture + words → picture   queries are read by the language model; pictures go through two layers of their own
 
-Made by the training plan `graft`; adapters are kept beside it in peft's format. Imports numpy and torch; transformers
-and peft when it is loaded. Letters: n items, d width.
+Made by the training plan `graft`; the language model is kept beside it as tuned.py keeps one. Imports numpy and torch;
+transformers and peft when it is loaded. Letters: n items, d width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from samespace.encode import card, engine, language, lora
+from samespace.encode import card, engine, tuned
 from samespace.encode.bound import laid
 from samespace.encode.graft import Graft
 from samespace.encode.intake import pictures_and_texts
@@ -25,7 +25,6 @@ from samespace.encode.load import load as load_encoder
 from samespace.encode.perceptron import Perceptron
 from samespace.encode.protocol import Encoder, Role
 from samespace.encode.recipe import Recipe
-from samespace.encode.weights import sha256
 from samespace.errors import SpaceMismatchError, WeightsError
 from samespace.items import Image, Item, Modality, Text
 from samespace.space import Space, Vectors
@@ -95,7 +94,7 @@ class Grafted:
 
 
 def save(graft: Graft, rest: dict[str, np.ndarray], said: dict[str, Any], folder: Path) -> None:
-    """Write grafted.safetensors, grafted.json and the adapters.
+    """Write grafted.safetensors, grafted.json, and the language model as tuned.py does.
 
     Args:
         graft: the model.
@@ -103,24 +102,18 @@ def save(graft: Graft, rest: dict[str, np.ndarray], said: dict[str, Any], folder
         said: {"tower", "tower_space", "text" or None, "text_space" or None, "facts"}.
         folder: where to.
     """
-    lora.write(graft.language.model, folder)
+    tuned.save_language(graft.language, folder)
     parts = {"projector": graft.projector, "head": graft.head}
     own = {f"{n}.{k}": v.detach().float().numpy() for n, part in parts.items() for k, v in part.state_dict().items()}
-    recipe = graft.language.recipe
-    base = {
-        "place": graft.language.place, "weights": graft.language.weights, "layers": graft.language.layers,
-        "precision": recipe.precision, "template": recipe.template, "max_tokens": recipe.max_tokens,
-    }  # fmt: skip
     sizes = {"tokens": graft.tokens, "dim": graft.head.out_features, "hidden": graft.projector[0].out_features}
-    adapters = sha256(folder / lora.FILES[1])
-    card.write(folder, "grafted", {**own, **rest}, {"base": base, **sizes, "adapters": adapters, **said})
+    card.write(folder, "grafted", {**own, **rest}, {**sizes, "language": tuned.digest(folder), **said})
 
 
 def load(rest: str, **settings: Any) -> Grafted:
     """Load "grafted:FOLDER".
 
     Raises:
-        WeightsError: there is none, it is damaged, or its language model is another one now.
+        WeightsNotFoundError, WeightsError: there is none, it is damaged, or its language model is another one now.
         SpaceMismatchError: an encoder here is not the one that it was trained on.
     """
     folder = Path(rest).expanduser()
@@ -128,17 +121,19 @@ def load(rest: str, **settings: Any) -> Grafted:
     said = found.said
     tower = _known(said["tower"], said["tower_space"])
     text = _known(said["text"], said["text_space"]) if said["text"] else None
-    graft = Graft(_model(folder, said), tower.space.dim, said["tokens"], said["hidden"], said["dim"])
+    used = tuned.opened(folder, "cpu")
+    if tuned.digest(folder) != said["language"]:
+        raise WeightsError(f"{folder} holds another language model than the one that grafted.json names", _MEND)
+    graft = Graft(used, tower.space.dim, said["tokens"], said["hidden"], said["dim"])
     own = {k: torch.from_numpy(v) for k, v in found.tensors.items()}
     for name, part in (("projector", graft.projector), ("head", graft.head)):
         part.load_state_dict({k.removeprefix(f"{name}."): v for k, v in own.items() if k.startswith(f"{name}.")})
     graft.requires_grad_(False).eval()
     mean = found.tensors.get("mean")
     looks = None if text else Perceptron.of(found.tensors, "looks")
-    recipe = Recipe(
-        family="grafted", dim=said["dim"], modalities=_TAKES, pooling="last", precision=said["base"]["precision"]
-    )
-    hashes = found.hash + said["adapters"] + said["base"]["weights"] + tower.space.fingerprint
+    how = used.recipe
+    recipe = Recipe(family="grafted", dim=said["dim"], modalities=_TAKES, pooling=how.pooling, precision=how.precision)
+    hashes = found.hash + said["language"] + tower.space.fingerprint
     space = text.space if text else recipe.space(f"samespace/grafted@{found.hash[:8]}", hashes)
     return Grafted(space, recipe, tower, graft, text, mean, looks)
 
@@ -148,18 +143,4 @@ def _known(name: str, space: dict[str, Any]) -> Encoder:
     made = load_encoder(name)
     if made.space != Space.from_dict(space):
         raise SpaceMismatchError(str(made.space), str(Space.from_dict(space)))
-    return made
-
-
-def _model(folder: Path, said: Mapping[str, Any]) -> language.Language:
-    """The language model with its adapters. Raises WeightsError if either is another one than at training."""
-    base = dict(said["base"])
-    weights = base.pop("weights")
-    made = language.opened(**base, device="cpu")
-    if made.weights != weights:
-        fact = f"{base['place']} is not the model that {folder} was trained on"
-        raise WeightsError(fact, "Put that model back: what was learned fits no other")
-    if sha256(folder / lora.FILES[1]) != said["adapters"]:
-        raise WeightsError(f"{folder / lora.FILES[1]} is not the file that grafted.json names", _MEND)
-    lora.read(made.model, folder)
     return made

@@ -26,7 +26,7 @@ from samespace.encode.recipe import Recipe
 from samespace.errors import WeightsError, WeightsNotFoundError
 from samespace.items import Item, Modality
 
-__all__ = ["Read", "head_of", "load", "opened", "save", "save_language"]
+__all__ = ["Read", "digest", "head_of", "load", "opened", "save", "save_language"]
 
 _MEND = "Make it: samespace train finetune --base MODEL --data ROWS.parquet --out FOLDER"
 _WHOLE, _HEAD = "model.safetensors", "1_Dense/model.safetensors"
@@ -169,20 +169,20 @@ def load(rest: str, *, device: str | None = None, **settings: Any) -> HfEncoder:
             Language(used.body.by(how), used.place, used.weights, used.layers), head_of(folder, used.body.device)
         )
 
-    digest = _digest(folder)
-    name = f"{folder.resolve().parent.name}/{folder.resolve().name}@{digest[:12]}"
-    return HfEncoder(recipe.space(name, digest), recipe, build(recipe), recipe, digest, build)
+    known = digest(folder)
+    name = f"{folder.resolve().parent.name}/{folder.resolve().name}@{known[:12]}"
+    return HfEncoder(recipe.space(name, known), recipe, build(recipe), recipe, known, build)
 
 
-def _digest(folder: Path) -> str:
+def digest(folder: Path) -> str:
     """One hash over all that changes its numbers; the base's hash stands in tuned.json."""
     card = _card(folder)
     card["base"] = {k: v for k, v in card["base"].items() if k != "place"}
-    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
+    made = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     for name in _FILES[1:]:
         if (folder / name).is_file() and name != lora.FILES[0]:
-            digest.update(f"{name} {weights.sha256(folder / name)}\n".encode())
-    return digest.hexdigest()
+            made.update(f"{name} {weights.sha256(folder / name)}\n".encode())
+    return made.hexdigest()
 
 
 def _card(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from samespace.encode import grafted, language, lora
+from samespace.encode import grafted, language, lora, tuned
 from samespace.encode.graft import Graft
 from samespace.encode.load import load as load_encoder
 from samespace.errors import RecipeError
@@ -38,13 +38,14 @@ class Config:
     """Settings of the plan."""
 
     data: Path  # parquet: anchor (words, or picture and words), positive (a picture), negatives (pictures)
-    base: str  # causal language model: a folder, a .gguf file, or org/model[@revision]
+    base: str  # causal language model: a folder, a .gguf file, org/model[@revision], or tuned:FOLDER to go on from one
     out: Path  # folder for what comes of it
     tower: str = "lite0-grid:2-160"  # encoder of the pictures, as scheme:name; stays as it is
     text: str = "multilingual-e5-small"  # of captions: encoder whose space they are grafted to; stays as it is
     tokens: int = 4  # into how many a picture's vector is cut: the tower's cells
     layers: int | None = None  # of the language model, the first so many; none = all
     precision: Literal["float32", "bfloat16"] = "float32"  # of the language model; bfloat16 where the processor has it
+    pooling: Literal["last", "mean"] = "mean"  # which of its tokens are read out
     template: str = "Picture {text} shows:"  # what is read; the picture stands behind its first token
     max_tokens: int = 64  # of words with the template
     rank: int = 16  # of the adapters
@@ -76,7 +77,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     examples, found = data.load(config.data, skip=True)
     rows = asked(examples)
     both = composed(rows)
-    used = _opened(config)
+    used, known = _opened(config)
     tower, text = load_encoder(config.tower), None if both else load_encoder(config.text)
     pictures = encoded(tower, rows.pictures, "document", config.out / "vectors")
     kept, apart = held_out(rows.groups, config.held_out, config.seed)
@@ -101,7 +102,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
         lambda batch, piece: task.loss(model.train(), kept[batch], piece),
         never_twice(kept, batch_size=config.batch, seed=config.seed),
         Schedule(config.epochs, config.learning_rate, config.weight_decay, keep_every=config.every, seed=config.seed),
-        States(config.out, identity(config, pictures, rows.numbers()) + used.weights),
+        States(config.out, identity(config, pictures, rows.numbers(), known)),
         lambda: task.measure(model, apart),
         tell,
     )
@@ -116,14 +117,31 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     return config.out
 
 
-def _opened(config: Config) -> language.Language:
-    """The base with adapters in it. Raises RecipeError if it is no causal language model."""
-    used = language.opened(
-        config.base, layers=config.layers, precision=config.precision, template=config.template,
-        max_tokens=config.max_tokens, device="cpu",
-    )  # fmt: skip
+def _opened(config: Config) -> tuple[language.Language, str]:
+    """The base with adapters in it that learn, and a hash of what it is.
+
+    A base "tuned:FOLDER" goes on from there: how it is read and how many layers it has stay as they were. Raises
+    RecipeError: it is no causal language model, or all its weights were trained.
+    """
+    scheme, _, place = config.base.partition(":")
+    if scheme == "tuned":
+        used, known = tuned.opened(Path(place), "cpu"), tuned.digest(Path(place))
+        if not (held := lora.adapters(used.model)):
+            raise RecipeError(
+                config.base,
+                "all its weights were trained, and a graft learns by adapters",
+                "Train it anew with --weights lora",
+            )
+        for part in held.values():
+            part.requires_grad_(True)
+    else:
+        used = language.opened(
+            config.base, layers=config.layers, precision=config.precision, pooling=config.pooling,
+            template=config.template, max_tokens=config.max_tokens, device="cpu",
+        )  # fmt: skip
+        known = used.weights
+        lora.adapt(used.model, rank=config.rank, seed=config.seed)
     if used.recipe.family != "causal":
         mend = "Train it as it is: samespace train finetune --base …"
         raise RecipeError(config.base, f"it is of family {used.recipe.family!r} and has eyes of its own", mend)
-    lora.adapt(used.model, rank=config.rank, seed=config.seed)
-    return used
+    return used, known
