@@ -229,8 +229,8 @@ def test_the_command_trains_and_a_bad_setting_is_answered_in_two_lines(tmp_path)
     run = CliRunner().invoke(main, words)
     assert run.exit_code == 0, run.output
     assert run.output.endswith("page.html shows the curves\n")
-    for more, says in ((["--dim", "0"], "must be at least 1"), (["--dropout", "1"], "Use shares"),
-                       (["--temperature", "0"], "above 0\nSet them so")):  # fmt: skip
+    for more, says in ((["--dim", "0"], "dim is 0\nUse at least 1"), (["--dropout", "1"], "Use a share"),
+                       (["--temperature", "0"], "temperature is 0.0\nUse a number")):  # fmt: skip
         bad = CliRunner().invoke(main, [*words, *more])
         assert bad.exit_code == 1
         assert says in bad.output

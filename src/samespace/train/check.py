@@ -7,15 +7,15 @@ Imports Pillow and soundfile where media are checked.
 
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
 from samespace.encode import picture
-from samespace.errors import ReadError
-from samespace.items import Audio, Document, Image, Item, Mixed, Text
+from samespace.errors import DataError, ReadError
+from samespace.items import Audio, Document, Image, Item, Mixed, Modality, Text
 from samespace.train.example import Example, Problem
 
-__all__ = ["problems", "repeats", "unusable"]
+__all__ = ["problems", "repeats", "taken", "unusable"]
 
 
 def problems(examples: Iterable[Example]) -> list[Problem]:
@@ -27,6 +27,25 @@ def problems(examples: Iterable[Example]) -> list[Problem]:
 def _sides(example: Example) -> list[tuple[str, Item]]:
     more = [(f"negative {i}", item) for i, item in enumerate(example.negatives)]
     return [("anchor", example.anchor), ("positive", example.positive), *more]
+
+
+def taken(
+    examples: Iterable[Example], name: str, takes: Collection[Modality], columns: Collection[str] | None = None
+) -> None:
+    """Raise DataError for the first side that a model does not take.
+
+    Args:
+        examples: rows.
+        name: of the model, for people.
+        takes: its modalities.
+        columns: sides that it is given; None = all.
+    """
+    for example in examples:
+        for column, item in _sides(example):
+            if (columns is None or column in columns) and item.modality not in takes:
+                fact = f"it is {item.modality}, but {name} takes {', '.join(sorted(takes))} only"
+                mend = f"Leave the row out, or name a model that takes {item.modality} (samespace models)"
+                raise DataError(example.row, column, fact, mend)
 
 
 def unusable(example: Example) -> Iterator[Problem]:

@@ -16,7 +16,8 @@ A row comes from parquet or from a dataset of the `datasets` library:
 Knows nothing of models. Imports pyarrow where a file is read.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,10 @@ from samespace.read import magic
 from samespace.train.check import repeats, unusable
 from samespace.train.example import Example, Problem
 
-__all__ = ["load", "rows"]
+__all__ = ["left_out", "load", "peek", "rows"]
+
+_LOG = logging.getLogger(__name__)
+_TOLD, _LISTED = 3, 100  # of what is wrong with rows: in the log, and in the facts of a result
 
 _KINDS: dict[str, type[Image] | type[Audio] | type[Video]] = {"image": Image, "audio": Audio, "video": Video}
 
@@ -39,10 +43,10 @@ def load(source: Path | str | Any, *, skip: bool = False) -> tuple[list[Example]
         skip: leave rows out that cannot be trained on; False = the first such row is an error.
 
     Returns:
-        the Examples in order, and all that was found, rows left out and repeats.
+        the Examples in order, and all that was found, rows left out and repeats. What is left out is told in the log.
 
     Raises:
-        DataError: a row that cannot be trained on (not with `skip`), no rows at all, or a column that is missing.
+        DataError: a row that cannot be trained on (not with `skip`), no row that can, or a column that is missing.
     """
     examples, found = [], []
     for number, row in enumerate(rows(source)):
@@ -55,9 +59,13 @@ def load(source: Path | str | Any, *, skip: bool = False) -> tuple[list[Example]
         found += own
         if not own:
             examples.append(made)
-    if found and not skip:
+    if found and not (skip and examples):
         rest = f" ({len(found) - 1} more like it)" if len(found) > 1 else ""
         raise DataError(found[0].row, found[0].column, found[0].reason + rest, found[0].mend)
+    if found:
+        told = "; ".join(str(problem) for problem in found[:_TOLD]) + ("; …" if len(found) > _TOLD else "")
+        out = len({problem.row for problem in found})
+        _LOG.warning("%d of %d rows are left out: %s", out, out + len(examples), told)
     if not examples:
         raise DataError(
             None,
@@ -66,6 +74,19 @@ def load(source: Path | str | Any, *, skip: bool = False) -> tuple[list[Example]
             "Give rows with the columns anchor and positive (docs/train.md)",
         )
     return examples, found + list(repeats(examples))
+
+
+def left_out(found: Iterable[Problem]) -> list[str]:
+    """What a result says of the rows that it could not be trained on, at most 100 of them; repeats are trained on."""
+    return [str(problem) for problem in found if problem.kind != "repeat"][:_LISTED]
+
+
+def peek(source: Path) -> None:
+    """See that a file is there and has the columns, before hours are spent on others. Raises DataError."""
+    first = next(rows(source), None)
+    if first is None:
+        raise DataError(None, "", f"{source} holds no row", "Give rows with the columns anchor and positive")
+    _columns(first, 0)
 
 
 def rows(source: Path | str | Any) -> Iterator[Mapping[str, Any]]:
@@ -100,7 +121,7 @@ def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
             raise DataError(None, "", f"{file} cannot be read as parquet ({err})", "Write it again") from err
 
 
-def _example(row: Mapping[str, Any], number: int) -> Example:
+def _columns(row: Mapping[str, Any], number: int) -> None:
     for name in ("anchor", "positive"):
         if name not in row:
             have = ", ".join(sorted(map(str, row)))
@@ -110,6 +131,10 @@ def _example(row: Mapping[str, Any], number: int) -> Example:
                 f"the column is missing; there are: {have}",
                 'Rename yours: dataset.rename_columns({"caption": "anchor", "picture": "positive"})',
             )
+
+
+def _example(row: Mapping[str, Any], number: int) -> Example:
+    _columns(row, number)
     instruction = row.get("instruction") or ""
     if not isinstance(instruction, str):
         raise DataError(number, "instruction", f"it is {type(instruction).__name__}, not text", "Give text or nothing")

@@ -13,7 +13,7 @@ import torch
 
 from samespace.encode.hf_model import Prepared
 from samespace.encode.language import Language
-from samespace.errors import DataError
+from samespace.errors import DataError, ReadError
 from samespace.items import Item
 from samespace.space import Space
 from samespace.train import batches, mining
@@ -54,15 +54,15 @@ class Pairs:
         """Tokenize all sides; every row gets as many negatives, as far as there are any.
 
         Rows with fewer than k = the most that any row has, at most `negatives`, get positives of other rows, drawn.
-        Raises DataError: there are too few to draw from.
+        Raises DataError: there are too few to draw from, or the model cannot take one in.
         """
         count = min(negatives, max(len(example.negatives) for example in self.examples))
         rng = np.random.default_rng(seed + 2)
         rows = [self._negatives(example, count, rng) for example in self.examples]
-        asked = [language.prepare(e.anchor, "query", e.instruction) for e in self.examples]
-        told = [language.prepare(e.positive, "document") for e in self.examples]
-        denied = [[language.prepare(row[k], "document") for row in rows] for k in range(count)]
-        self.columns = [asked, told, *denied]
+        asked = [_ready(language, e, "anchor", e.anchor) for e in self.examples]
+        told = [_ready(language, e, "positive", e.positive) for e in self.examples]
+        sides = [[(e, row[k]) for e, row in zip(self.examples, rows, strict=True)] for k in range(count)]
+        self.columns = [asked, told, *([_ready(language, e, "negatives", item) for e, item in side] for side in sides)]
 
     def _negatives(self, example: Example, count: int, rng: np.random.Generator) -> list[Item]:
         made = list(example.negatives[:count])
@@ -127,6 +127,15 @@ class Pairs:
     def of(self, which: list[int]) -> torch.Tensor:
         """The groups of some rows of `kept`."""
         return torch.from_numpy(self.groups[self.kept[which]])
+
+
+def _ready(language: Language, example: Example, column: str, item: Item) -> Prepared:
+    """A side of a row as a model reads it. Raises DataError: it cannot take it in, such as a picture one pixel high."""
+    asks = column == "anchor"
+    try:
+        return language.prepare(item, "query" if asks else "document", example.instruction if asks else "")
+    except ReadError as err:
+        raise DataError(example.row, column, err.reason, f"{err.mend}, or leave the row out") from err
 
 
 def _clusters(sides: np.ndarray, size: int, keys: list[str], same: list[str]) -> list[list[int]]:

@@ -20,7 +20,9 @@ from samespace.encode.protocol import Encoder, Role
 from samespace.errors import RecipeError
 from samespace.items import Item
 from samespace.space import Vectors
+from samespace.train import check as check_rows
 from samespace.train import limits, page, together
+from samespace.train.example import Example
 from samespace.train.heads import ridge
 from samespace.train.identity import identity
 from samespace.train.learner import Learner, embedded
@@ -72,24 +74,30 @@ def opened(config: Any, device: str | None) -> tuple[Language, nn.Linear | None]
     return used, head
 
 
-def begun(config: Any, asked: Sequence[Item], told: Sequence[Item], device: str | None = None) -> Learner:
+def begun(config: Any, examples: Sequence[Example], kept: np.ndarray, device: str | None = None) -> Learner:
     """The learner at its start: where a teacher is named, with the head that comes nearest to its vectors.
 
     Args:
         config: of finetune or distill.
-        asked: queries to train on.
-        told: documents to train on; `config.fitted` of all are looked at.
+        examples: all rows.
+        kept: positions of those to train on; `config.fitted` of their anchors and positives are looked at.
         device: None = as the model chooses.
+
+    Raises DataError: a row holds what the base does not take.
     """
     used, head = opened(config, device)
+    check_rows.taken(examples, str(config.base), used.body.takes)
     if config.teacher and head is None:
         teacher = load_encoder(config.teacher)
-        sides: list[tuple[Role, Sequence[Item]]] = [("query", asked), ("document", told)]
+        some = [examples[row] for row in kept]
+        sides: list[tuple[Role, Sequence[Item]]] = [
+            ("query", [e.anchor for e in some]), ("document", [e.positive for e in some]),
+        ]  # fmt: skip
         items = [(role, item) for role, side in sides for item in side if item.modality in teacher.modalities]
         chosen = np.random.default_rng(config.seed).permutation(len(items))[: config.fitted]
-        some = [items[i] for i in sorted(chosen)]
-        vectors = together.in_turn(lambda: taught(teacher, some, config.out / "vectors"))
-        head, _ = closed(used, some, vectors, config.ridge)
+        drawn = [items[i] for i in sorted(chosen)]
+        vectors = together.in_turn(lambda: taught(teacher, drawn, config.out / "vectors"))
+        head, _ = closed(used, drawn, vectors, config.ridge)
     return Learner(used, head).to(used.body.device)
 
 

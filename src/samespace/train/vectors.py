@@ -4,14 +4,17 @@ Imports numpy.
 """
 
 import hashlib
+import io
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from samespace.durably import drafted
+from samespace.durably import write_durably
 from samespace.encode.protocol import Encoder, Role
+from samespace.errors import DataError
 from samespace.items import Item
 from samespace.space import Vectors
 
@@ -24,7 +27,12 @@ def encoded(encoder: Encoder, items: Sequence[Item], role: Role, folder: Path) -
     """The items' vectors (n, d), from the folder where they were encoded before.
 
     A file holds a block of items; its name is the hash of the Space, the role and the items' content.
+    Raises DataError: the encoder does not take them.
     """
+    if unfit := {item.modality for item in items} - encoder.modalities:
+        takes = ", ".join(sorted(encoder.modalities))
+        fact = f"{encoder.space.name} takes {takes} only, and there is {', '.join(sorted(unfit))} for it"
+        raise DataError(None, "", fact, "Name an encoder that takes it (samespace models), or give other rows")
     folder.mkdir(parents=True, exist_ok=True)
     made = encoder.space.empty()
     for start in range(0, len(items), _BLOCK):
@@ -40,10 +48,11 @@ def _rows(encoder: Encoder, items: Sequence[Item], role: Role) -> np.ndarray:
 
 
 def kept(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """The array of a .npy file, which is made first if it is not there."""
-    if not path.is_file():
-        rows = make()
-        with drafted(path) as draft:
-            np.save(draft, rows, allow_pickle=False)
-    made: np.ndarray = np.load(path, allow_pickle=False)
-    return made
+    """The array of a .npy file, which is made first if it is not there, or not whole. Raises OSError: a full disk."""
+    with suppress(OSError, ValueError, EOFError):
+        found: np.ndarray = np.load(path, allow_pickle=False)
+        return found
+    rows, text = make(), io.BytesIO()
+    np.save(text, rows, allow_pickle=False)  # into a file it would not say why it fails
+    write_durably(path, text.getvalue())
+    return rows

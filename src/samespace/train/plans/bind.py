@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from samespace.encode import bound
 from samespace.encode.load import load as load_encoder
-from samespace.train import batches, data, limits, page
+from samespace.train import batches, check, data, limits, page
 from samespace.train.heads import Frames, Linear, ridge
 from samespace.train.identity import identity
 from samespace.train.losses.masked import masked_info_nce
@@ -105,6 +105,8 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     """
     examples, found = data.load(config.data, skip=True)
     target, tower = load_encoder(config.target), load_encoder(config.tower)
+    check.taken(examples, config.target, target.modalities, ["anchor"])
+    check.taken(examples, config.tower, tower.modalities, ["positive"])
     texts = encoded(target, [e.anchor for e in examples], "query", config.out / "vectors")
     things = encoded(tower, [e.positive for e in examples], "document", config.out / "vectors")
     groups = codes([e.anchor.digest() for e in examples])
@@ -131,7 +133,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
         tell,
     )
     settings = {key: str(value) for key, value in asdict(config).items()}
-    facts = {"config": settings, "rows": len(kept), "left_out": [str(p) for p in found[:100]], "curve": curve}
+    facts = {"config": settings, "rows": len(kept), "left_out": data.left_out(found), "curve": curve}
     bound.save(frames.head(model.best_weight, model.best_bias), config.tower, config.out, facts)
     page.write(config.out / "page.html", "bind", settings, curve)
     return config.out

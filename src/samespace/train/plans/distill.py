@@ -21,7 +21,7 @@ from samespace.encode.load import load as load_encoder
 from samespace.encode.protocol import Role
 from samespace.items import Item
 from samespace.space import Vectors
-from samespace.train import batches, data, together, tuning
+from samespace.train import batches, check, data, together, tuning
 from samespace.train.learner import Learner, embedded, whole_loss
 from samespace.train.retrieval import recall_at_k
 from samespace.train.split import codes, held_out
@@ -80,8 +80,10 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     items = list({(role, item.digest()): (role, item) for role, item in sides}.values())
     kept, apart = held_out(codes([item.digest() for _, item in items]), config.held_out, config.seed)
     teacher = load_encoder(config.teacher)
+    check.taken(examples, config.teacher, teacher.modalities, ["anchor", "positive"])
     vectors = together.in_turn(lambda: tuning.taught(teacher, items, config.out / "vectors"))
     used, head = tuning.opened(config, device)
+    check.taken(examples, str(config.base), used.body.takes, ["anchor", "positive"])
     drawn = kept[np.random.default_rng(config.seed).permutation(len(kept))]
     some, rest = drawn[: config.fitted], drawn[config.fitted :]
     kept = rest if len(rest) >= len(some) else drawn  # what the head was fitted on has little more to teach
@@ -97,7 +99,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
             min(piece, config.piece or piece), lambda held: near(held[0], answers[rows]),
         )  # fmt: skip
 
-    about = {"data": _digest(vectors, items), "rows": len(kept), "left_out": [str(p) for p in found[:100]]}
+    about = {"data": _digest(vectors, items), "rows": len(kept), "left_out": data.left_out(found)}
     sampler = batches.group_by([0] * len(kept))(kept, batch_size=config.batch, seed=config.seed)
     tuning.finished(
         "distill", config, learner, loss, sampler, lambda: _measured(learner, ready, answers, apart), "cosine", about,

@@ -77,8 +77,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     device = together.join()
     examples, found = data.load(config.data, skip=True)
     rows = Pairs.split(examples, config.held_out, config.seed)
-    some = [examples[row] for row in rows.kept]
-    learner = tuning.begun(config, [e.anchor for e in some], [e.positive for e in some], device)
+    learner = tuning.begun(config, examples, rows.kept, device)
     rows.read_by(learner.language, config.negatives, config.seed)
     criterion = learner.criterion = Criterion(config.loss, config.temperature).to(learner.best.device)
 
@@ -89,7 +88,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
             min(piece, config.piece or piece), lambda held: torch.as_tensor(criterion(held, groups)),
         )  # fmt: skip
 
-    about = {"data": rows.digest(), "rows": len(rows.kept), "left_out": [str(p) for p in found[:100]]}
+    about = {"data": rows.digest(), "rows": len(rows.kept), "left_out": data.left_out(found)}
     sampler = rows.sampler(config.batch, config.seed, config.batches, lambda: _sides(config, rows, learner))
     tuning.finished("finetune", config, learner, loss, sampler, lambda: rows.measured(learner), "mrr", about, tell)
     return config.out

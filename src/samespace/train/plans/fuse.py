@@ -141,7 +141,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     )
     model.best.put_back(heads)
     settings = {key: str(value) for key, value in asdict(config).items()}
-    facts = {"config": settings, "rows": len(kept), "left_out": [str(p) for p in found[:100]], "curve": curve}
+    facts = {"config": settings, "rows": len(kept), "left_out": data.left_out(found), "curve": curve}
     spaces = pictures.space, texts.space
     fused.save(heads.looks.frozen(), heads.says.frozen(), (config.tower, config.text), spaces, config.out, facts)
     page.write(config.out / "page.html", "fuse", settings, curve)

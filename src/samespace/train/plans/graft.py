@@ -108,7 +108,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     )
     model.best.put_back(model.parts)
     settings = {key: str(value) for key, value in asdict(config).items()}
-    facts = {"config": settings, "rows": len(kept), "left_out": [str(p) for p in found[:100]], "curve": curve}
+    facts = {"config": settings, "rows": len(kept), "left_out": data.left_out(found), "curve": curve}
     spaces = [encoder.space.to_dict() if encoder else None for encoder in (tower, text)]
     names = {"tower": config.tower, "tower_space": spaces[0], "text": config.text if text else None}
     beside |= looks.frozen().tensors("looks") if looks else {}
