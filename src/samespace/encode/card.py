@@ -4,17 +4,21 @@ Knows nothing of what the weights are. Imports numpy; safetensors where a file i
 """
 
 import json
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from samespace.durably import drafted, write_durably
 from samespace.encode.weights import sha256
 from samespace.errors import WeightsError, WeightsNotFoundError
 
-__all__ = ["Card", "read", "said", "write"]
+__all__ = ["Card", "read", "said", "tensor_file", "write"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +42,28 @@ def write(folder: Path, name: str, tensors: Mapping[str, np.ndarray], said: Mapp
 
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{name}.safetensors"
-    save_file({key: np.ascontiguousarray(rows) for key, rows in tensors.items()}, weights)
+    with tensor_file(weights) as draft:
+        save_file({key: np.ascontiguousarray(rows) for key, rows in tensors.items()}, draft)
     text = json.dumps({**said, "sha256": sha256(weights)}, indent=1, ensure_ascii=False)
-    (folder / f"{name}.json").write_text(text + "\n", "utf-8")
+    write_durably(folder / f"{name}.json", f"{text}\n".encode())
+
+
+@contextmanager
+def tensor_file(path: Path) -> Iterator[Path]:
+    """`drafted`, for what safetensors writes: it tells of a full or read-only disk by an error of its own.
+
+    Raises OSError: then what was there still is.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        with drafted(path) as draft:
+            yield draft
+    except SafetensorError as err:
+        number = re.search(r"os error (\d+)", str(err))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from err
 
 
 def said(folder: Path, name: str, mend: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from samespace.encode import card
 from samespace.encode.language import decoder
 from samespace.errors import MissingExtraError, WeightsError
 
@@ -68,7 +69,8 @@ def write(model: nn.Module, folder: Path) -> None:
     held: Any = model
     next(iter(held.peft_config.values())).save_pretrained(str(folder))
     rows = {f"{_FRONT}{k}": v.detach().cpu().contiguous() for k, v in get_peft_model_state_dict(model).items()}
-    save_file(rows, folder / FILES[1], {"format": "pt"})
+    with card.tensor_file(folder / FILES[1]) as draft:
+        save_file(rows, draft, {"format": "pt"})
 
 
 def read(model: Any, folder: Path) -> None:

@@ -88,7 +88,8 @@ def save(used: Language, head: nn.Linear | None, folder: Path) -> None:
     if head is not None:
         (folder / "1_Dense").mkdir(exist_ok=True)
         rows = {f"linear.{name}": part.detach().cpu().contiguous() for name, part in head.state_dict().items()}
-        save_file(rows, folder / _HEAD, {"format": "pt"})
+        with card.tensor_file(folder / _HEAD) as draft:
+            save_file(rows, draft, {"format": "pt"})
         said = {"in_features": head.in_features, "out_features": head.out_features, "bias": True}
         _json(folder / "1_Dense/config.json", {**said, "activation_function": "torch.nn.modules.linear.Identity"})
         modules.append(("1_Dense", f"{_THEIRS}.dense.Dense"))
@@ -108,7 +109,8 @@ def save_language(used: Language, folder: Path) -> None:
         lora.write(used.model, folder)
     elif any(part.requires_grad for part in used.model.parameters()):
         rows = {name: part.detach().cpu().contiguous() for name, part in used.model.state_dict().items()}
-        save_file(rows, folder / _WHOLE, {"format": "pt"})
+        with card.tensor_file(folder / _WHOLE) as draft:
+            save_file(rows, draft, {"format": "pt"})
     base = {"place": used.place, "weights": used.weights, "layers": used.layers}
     _json(folder / "tuned.json", {"base": base, "recipe": used.recipe.to_dict()})
 

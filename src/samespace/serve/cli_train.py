@@ -3,12 +3,20 @@
 Imports click; the plan when it runs.
 """
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from samespace.errors import PlanError, SamespaceError
+
 __all__ = ["train"]
+
+_UNWRITABLE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST,
+    errno.EISDIR, errno.ENAMETOOLONG,
+)  # fmt: skip
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
@@ -28,7 +36,15 @@ def train(ctx: click.Context, words: tuple[str, ...]) -> None:
         click.echo(formatter.getvalue(), nl=False)
         return
     config = plan.config(words[0], plan.settings(words[0], words[1:]))
-    out: Path = plan.module(words[0]).run(config, _tell)
+    try:
+        out: Path = plan.module(words[0]).run(config, _tell)
+    except SamespaceError:
+        raise
+    except OSError as err:
+        if err.errno not in _UNWRITABLE:
+            raise
+        mend = "Free some space, or name another folder: --out FOLDER; the same command goes on from the last state"
+        raise PlanError(words[0], f"{err.filename or config.out}: {err.strerror}", mend) from err
     curves = out / "page.html"
     click.echo(f"{curves} shows the curves" if curves.is_file() else f"{out} is made")
 

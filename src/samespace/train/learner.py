@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from samespace.durably import drafted
+from samespace.encode.card import tensor_file
 from samespace.encode.hf_model import Prepared
 from samespace.encode.language import Language
 from samespace.encode.lora import Learned
+from samespace.errors import CheckpointError
 from samespace.train import together
 
 __all__ = ["Embed", "Learner", "embedded", "whole_loss"]
@@ -58,14 +59,19 @@ class Learner(Learned):
 
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = {name: part.detach().cpu().contiguous() for name, part in self.state_dict().items()}
-        with drafted(path) as draft:
+        with tensor_file(path) as draft:
             save_file(rows, draft)
 
     def put_best(self, path: Path) -> None:
-        """Go back to the best state."""
+        """Go back to the best state. Raises CheckpointError: it is gone or damaged."""
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        self.load_state_dict(load_file(path))
+        try:
+            self.load_state_dict(load_file(path))
+        except (SafetensorError, OSError, RuntimeError) as err:
+            mend = "Delete state.safetensors beside it and run the same command again: it begins anew"
+            raise CheckpointError(str(path), f"the best state cannot be read ({err})", mend) from err
 
 
 @torch.no_grad()

@@ -111,7 +111,7 @@ def run(
                     step,
                     value,
                     str(states.path) if states.path.is_file() else None,
-                    f"Lower the learning rate: --learning-rate {schedule.learning_rate / 10:g}",
+                    f"Lower the learning rate, and begin anew: --learning-rate {schedule.learning_rate / 10:g} --out …",
                 )
             since.append(value)
             step += 1

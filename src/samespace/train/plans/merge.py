@@ -23,7 +23,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from samespace.durably import drafted
+from samespace.encode.card import tensor_file
 from samespace.encode.weights import sha256
 from samespace.errors import PlanError
 
@@ -71,8 +71,6 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     Raises:
         PlanError: a folder has no safetensors, tensors or tokenizers differ, a value is not finite, or `out` is there.
     """
-    from safetensors.torch import save_file
-
     if config.out.exists() and any(config.out.iterdir()):
         raise PlanError("merge", f"{config.out} is not empty", "Name a new folder: --out FOLDER")
     _alike(config.folders)
@@ -84,16 +82,29 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
             made.setdefault(part, {})[name] = _merged(config, name, [tensors[part, name]() for tensors in opened])
             if number % 50 == 49 or number + 1 == len(opened[0]):
                 tell({"step": number + 1, "tensors": len(opened[0])})
-    config.out.mkdir(parents=True, exist_ok=True)
-    _copy(config.folders[0], config.out)
-    facts = {"how": config.how, "weights": config.shares, "models": [_mark(folder) for folder in config.folders]}
-    with drafted(config.out / "merge.json") as draft:
-        draft.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
-    for part, tensors in made.items():
-        (config.out / part).mkdir(parents=True, exist_ok=True)
-        with drafted(config.out / part / "model.safetensors") as draft:
-            save_file(tensors, draft, {"format": "pt"})
+    draft = config.out.with_name(f".draft-{config.out.name}")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        _write(config, made, draft)
+        if config.out.exists():
+            config.out.rmdir()
+        draft.rename(config.out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return config.out
+
+
+def _write(config: Config, made: Mapping[Path, dict[str, Tensor]], folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    _copy(config.folders[0], folder)
+    facts = {"how": config.how, "weights": config.shares, "models": [_mark(folder) for folder in config.folders]}
+    (folder / "merge.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+    for part, tensors in made.items():
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        with tensor_file(folder / part / "model.safetensors") as draft:
+            save_file(tensors, draft, {"format": "pt"})
 
 
 def linear(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

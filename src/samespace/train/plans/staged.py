@@ -6,6 +6,7 @@ stage: what it takes for right though no row says so.
 Reference: the stages of Seed1.6-Embedding (text continue-train, multimodal continue-train, fine-tune).
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,13 +17,16 @@ import pyarrow.parquet as pq
 
 from samespace.durably import drafted
 from samespace.encode import tuned
+from samespace.encode.weights import sha256
 from samespace.errors import DataError
 from samespace.items import Item, Text
-from samespace.train import data, mining, together
+from samespace.train import check, data, mining, together
 from samespace.train.example import Example
 from samespace.train.plans import finetune
 
 __all__ = ["Config", "run"]
+
+_MARK = b"samespace_mined_of"
 
 
 @dataclass(frozen=True)
@@ -73,23 +77,39 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     Raises:
         DataError: a data file cannot be used. DivergedError, CheckpointError: see steps.run.
     """
+    for rows in (config.texts, config.pairs, config.tasks):
+        data.peek(rows)
     first = finetune.run(config.stage(config.base, config.texts, "text", 1.0), tell)
     second = finetune.run(config.stage(f"tuned:{first}", config.pairs, "pairs", 0.5), tell)
-    hard = config.out / "mined.parquet"
-    if together.first() and not hard.is_file():
-        _mine(config, second, hard)
+    hard, mark = config.out / "mined.parquet", _mark(config, second)
+    if together.first() and not _mined(hard, mark):
+        _mine(config, second, hard, mark)
     together.wait()
     return finetune.run(config.stage(f"tuned:{second}", hard, "tasks", 0.25), tell)
 
 
-def _mine(config: Config, model: Path, path: Path) -> None:
+def _mark(config: Config, model: Path) -> str:
+    """What the third stage's rows are mined of: changed rows, another model or other settings change it."""
+    made = hashlib.sha256(f"{config.negatives} {config.relative}".encode() + (model / "train.json").read_bytes())
+    files = sorted(config.tasks.glob("*.parquet")) if config.tasks.is_dir() else [config.tasks]
+    made.update(" ".join(sha256(file) for file in files).encode())
+    return made.hexdigest()
+
+
+def _mined(path: Path, mark: str) -> bool:
+    """Whether the rows are there, and mined of that."""
+    return path.is_file() and (pq.read_schema(path).metadata or {}).get(_MARK) == mark.encode()
+
+
+def _mine(config: Config, model: Path, path: Path, mark: str) -> None:
     """Write the rows of the third stage with the negatives that the model finds hard."""
     examples, _ = data.load(config.tasks, skip=True)
     encoder = tuned.load(str(model))
+    check.taken(examples, str(config.base), encoder.modalities, ["anchor", "positive"])
     mined = mining.mine(examples, encoder, count=config.negatives, relative=config.relative)
     rows = [_row(example) for example in mined]
     with drafted(path) as draft:
-        pq.write_table(pa.Table.from_pylist(rows), draft)
+        pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata({_MARK: mark}), draft)
 
 
 def _row(example: Example) -> dict[str, Any]:
