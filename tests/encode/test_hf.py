@@ -15,7 +15,7 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 from samespace.encode import hf, picture
 from samespace.encode.hf_model import HfEncoder
 from samespace.encode.recipe import Recipe
-from samespace.errors import ReadError, RecipeError, WeightsNotFoundError
+from samespace.errors import ReadError, RecipeError, WeightsError, WeightsNotFoundError
 from samespace.items import Blob, Document, Image, Mixed, Text
 
 QWEN = ["qwen_vl:qwen2_vl", "qwen_vl:qwen2_5_vl", "qwen_vl:qwen3_vl"]
@@ -226,6 +226,22 @@ def test_pickles_are_refused(folders, tmp_path):
     torch.save({"a": torch.ones(1)}, tmp_path / "old" / "pytorch_model.bin")
     with pytest.raises(WeightsNotFoundError, match="Pickled weights"):
         hf.load(str(tmp_path / "old"))
+
+
+def test_files_that_are_cut_are_named(folders, tmp_path):
+    import shutil
+    import struct
+
+    cut = tmp_path / "cut"
+    shutil.copytree(folders("bert"), cut)
+    whole = (cut / "model.safetensors").read_bytes()
+    (cut / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match=r"a file of its weights cannot be read .*\nIt is cut, damaged"):
+        hf.load(str(cut))
+    for name, content in (("empty", b""), ("head", b"GGUF" + struct.pack("<IQQ", 3, 9, 9) + b"\7\0\0\0\0")):
+        (tmp_path / f"{name}.gguf").write_bytes(content)
+        with pytest.raises(WeightsError, match=rf"{name}\.gguf cannot be read .*\nIt is cut, damaged"):
+            hf.load(str(tmp_path / f"{name}.gguf"), recipe=Recipe(family="causal", dim=8, pooling="last"))
 
 
 def test_names_that_lead_nowhere(monkeypatch, tmp_path):

@@ -6,6 +6,7 @@ Knows nothing of indexes and files other than the model's. Imports torch; transf
 Letters: n, b items, d width of the Space, w width of the model, t tokens.
 """
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from samespace.encode import engine
 from samespace.encode.hf_folder import Folder
 from samespace.encode.protocol import Role
 from samespace.encode.recipe import Recipe
-from samespace.errors import RecipeError, WeightsNotFoundError
+from samespace.errors import RecipeError, WeightsError, WeightsNotFoundError
 from samespace.items import Blob, Item, Modality
 from samespace.space import Space, Vectors
 
@@ -188,7 +189,9 @@ def backbone(folder: Folder, recipe: Recipe, device: str, code: str | None) -> A
     Raises:
         RecipeError: a tensor is missing, a precision is unknown.
         WeightsNotFoundError: there is nothing that we read.
+        WeightsError: a file is damaged.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModel
 
     if recipe.precision not in _DTYPES:
@@ -205,6 +208,8 @@ def backbone(folder: Folder, recipe: Recipe, device: str, code: str | None) -> A
                 output_loading_info=True,
                 **settings,
             )
+    except (SafetensorError, struct.error) as err:
+        raise _damaged(folder, err) from err
     except (OSError, ValueError) as err:
         raise WeightsNotFoundError(
             f"{folder.name} cannot be loaded ({str(err).splitlines()[0]})",
@@ -231,7 +236,9 @@ def tokenizer(folder: Folder, code: str | None = None) -> Any:
     try:
         with quiet():
             made = AutoTokenizer.from_pretrained(folder.path, local_files_only=True, **settings)
-    except (OSError, ValueError, KeyError) as err:
+    except (OSError, ValueError, KeyError, struct.error) as err:
+        if folder.gguf:
+            raise _damaged(folder, err) from err
         raise WeightsNotFoundError(
             f"{folder.name} has no tokenizer that can be loaded ({str(err).splitlines()[0]})",
             "Put the model's tokenizer.json and tokenizer_config.json into its folder",
@@ -241,6 +248,12 @@ def tokenizer(folder: Folder, code: str | None = None) -> Any:
     if made.pad_token is None:
         made.pad_token = made.eos_token or made.unk_token
     return made
+
+
+def _damaged(folder: Folder, err: Exception) -> WeightsError:
+    file = folder.gguf or "a file of its weights"
+    fact = f"{folder.name}: {file} cannot be read ({str(err).splitlines()[0]})"
+    return WeightsError(fact, "It is cut, damaged or of another kind: get it again")
 
 
 def image_processor(folder: Folder) -> Any:
