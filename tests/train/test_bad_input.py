@@ -119,6 +119,21 @@ def test_no_row_that_can_be_used_says_why_not(tmp_path) -> None:
     assert "no row of " in bound(tmp_path)[1]
 
 
+def test_one_text_alone_has_nothing_to_be_told_from(base, tmp_path) -> None:
+    cells = pq.read_table(toy.rows(tmp_path / "rows.parquet", per=1)).to_pydict()
+    written(tmp_path / "rows.parquet", anchor=["a", "b"] * 20, positive=cells["positive"])
+    assert bound(tmp_path)[1].startswith("error: 40 rows with 2 texts leave too few to train on\nGive more rows")
+    same = written(tmp_path / "texts.parquet", anchor=["a", "b"] * 12, positive=TEXTS["positive"])
+    assert "24 rows with 2 texts leave too few" in tuned("finetune", base, tmp_path, data=same)[1]
+
+
+@pytest.mark.parametrize("wrong", ["hello", 5, {"text": "x"}])
+def test_negatives_that_are_no_list_are_named(wrong, base, tmp_path) -> None:
+    rows = written(tmp_path / "rows.parquet", **TEXTS, negatives=[wrong] * 24)
+    fact = f"error: row 0, negatives: it is {type(wrong).__name__}, not a list (23 more like it)\nGive a list"
+    assert fact in tuned("finetune", base, tmp_path, data=rows)[1]
+
+
 def test_a_side_that_a_model_does_not_take_is_named(base, tmp_path) -> None:
     written(tmp_path / "rows.parquet", **TEXTS)
     assert "error: row 0, positive: it is text, but mosaic: takes image only\nLeave the row out" in bound(tmp_path)[1]
@@ -207,6 +222,18 @@ def test_a_best_state_that_is_gone_or_torn_is_named(base, tmp_path) -> None:
         assert "\nDelete state.safetensors beside it" in output
     (tmp_path / "out/state.safetensors").unlink()
     assert tuned("finetune", base, tmp_path)[0] == 0
+
+
+def test_a_model_is_never_written_into(base, tmp_path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in base.rglob("*")}
+    for out in (base, base / "out"):
+        for code, output in (
+            tuned("finetune", base, tmp_path, out=out), called("merge", models=f"{base},{base}", out=out),
+            tuned("finetune", f"tuned:{base}", tmp_path, out=out),
+        ):  # fmt: skip
+            assert code == 1
+            assert f"out is {out}, in the folder of the model {base}\nName a folder elsewhere" in output
+    assert {path: path.stat().st_mtime_ns for path in base.rglob("*")} == before
 
 
 # stages

@@ -274,6 +274,7 @@ def test_the_command_runs_a_plan_and_goes_on(tmp_path) -> None:
         (["finetune", "--base", "x", "--data", "x", "--out", "y", "--temperature", "-1"], "temperature is -1.0\nUse"),
         (["graft", "--base", "x", "--data", "x", "--out", "y", "--start", "1"], "start is 1\nUse 0, or at least 2"),
         (["fuse", "--data", "x", "--out", "y", "--hidden", "0"], "hidden is 0\nUse at least 1"),
+        (["bind", "--data", "x", "--out", ""], "out is ''\nGive a file or folder: --out"),
         (["bind", "--data"], "--data has no value"),
         (["bind", "rows.parquet"], "'rows.parquet' is no flag"),
         (

@@ -106,8 +106,8 @@ def test_what_does_not_belong_together_is_named(models: list[Path], tmp_path: Pa
     with pytest.raises(PlanError, match=r"none has no \*\.safetensors"):
         run(config([models[0], tmp_path / "none"], out))
     assert not out.exists()
-    with pytest.raises(PlanError, match="m0 is not empty"):
-        run(config(models[:2], models[0]))
+    with pytest.raises(PlanError, match="m2 is not empty"):
+        run(config(models[:2], models[2]))
 
 
 @pytest.mark.parametrize(

@@ -138,13 +138,16 @@ def _example(row: Mapping[str, Any], number: int) -> Example:
     instruction = row.get("instruction") or ""
     if not isinstance(instruction, str):
         raise DataError(number, "instruction", f"it is {type(instruction).__name__}, not text", "Give text or nothing")
-    negatives = [item for name, value in _negatives(row) for item in [_item(value, number, name)]]
+    negatives = [_item(value, number, name) for name, value in _negatives(row, number)]
     anchor, positive = (_item(row[name], number, name) for name in ("anchor", "positive"))
     return Example(anchor, positive, tuple(negatives), instruction, number)
 
 
-def _negatives(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _negatives(row: Mapping[str, Any], number: int) -> Iterator[tuple[str, Any]]:
     listed = row.get("negatives")
+    if isinstance(listed, str | bytes | Mapping) or not isinstance(listed, Iterable | None):
+        mend = "Give a list, or call the column negative if it holds one"
+        raise DataError(number, "negatives", f"it is {type(listed).__name__}, not a list", mend)
     yield from (("negatives", value) for value in (listed if listed is not None else ()))
     yield from ((n, v) for n, v in row.items() if (n == "negative" or n.startswith("negative_")) and v is not None)
 

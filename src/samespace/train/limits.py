@@ -5,9 +5,10 @@ Knows nothing of any one plan. Imports the standard library only.
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
-__all__ = ["check"]
+__all__ = ["apart", "check"]
 
 _SHARES = ("held_out",)  # in (0, 1)
 _ABOVE = ("learning_rate", "temperature", "scale", "ridge")
@@ -18,8 +19,16 @@ _LEAST: Mapping[str, int] = {
 }
 
 
+def apart(out: Path, model: Path) -> None:
+    """Raise ValueError if a model's own folder is, or holds, what is written: it would be another model then."""
+    if model.is_dir() and out.resolve().is_relative_to(model.resolve()):
+        raise ValueError(f"out is {out}, in the folder of the model {model}\nName a folder elsewhere: --out FOLDER")
+
+
 def check(config: Any) -> None:
     """Raise ValueError for the first setting of a plan that is out of its range; None is in it."""
+    if base := getattr(config, "base", None):
+        apart(config.out, Path(str(base).removeprefix("tuned:")).expanduser())
     for field in fields(config):
         name, value = field.name, getattr(config, field.name)
         if value is None:

@@ -153,11 +153,17 @@ def _number(value: Any) -> float:
     return made
 
 
+def _path(value: Any) -> Path:
+    if value == "":
+        raise ValueError  # it would be this folder
+    return Path(value)
+
+
 def _truth(value: Any) -> bool:
     return {"true": True, "false": False, "yes": True, "no": False}[str(value).lower()]
 
 
-_READ: Mapping[Any, Callable[[Any], Any]] = {int: _whole, float: _number, bool: _truth, str: str, Path: Path}
+_READ: Mapping[Any, Callable[[Any], Any]] = {int: _whole, float: _number, bool: _truth, str: str, Path: _path}
 _WORDS: Mapping[Any, str] = {
     int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a file or folder",
 }  # fmt: skip

@@ -31,11 +31,11 @@ def held_out(groups: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, n
         seed: of the draw.
 
     Raises:
-        DataError: fewer than two rows are left to train on.
+        DataError: fewer than two groups are left to train on.
     """
     drawn = np.random.default_rng(seed).permutation(int(groups.max()) + 1)
     away = np.isin(groups, drawn[: max(round(share * len(drawn)), 1)])
-    if (~away).sum() < 2:
+    if len(np.unique(groups[~away])) < 2:
         fact = f"{len(groups)} rows with {len(drawn)} texts leave too few to train on"
         raise DataError(None, "", fact, "Give more rows, or a smaller share apart: --held-out")
     return np.flatnonzero(~away), np.flatnonzero(away)

@@ -26,6 +26,7 @@ from torch import Tensor
 from samespace.encode.card import tensor_file
 from samespace.encode.weights import sha256
 from samespace.errors import PlanError
+from samespace.train import limits
 
 __all__ = ["Config", "linear", "run", "slerp"]
 
@@ -53,6 +54,8 @@ class Config:
             fit = False
         if not fit:
             raise ValueError(f"weights are {self.weights!r}\nGive one number of at least 0 a model: --weights 0.7,0.3")
+        for folder in self.folders:
+            limits.apart(self.out, folder)
 
     @property
     def folders(self) -> list[Path]:
