@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from PIL import Image as Picture
 
 from samespace.encode import card
+from samespace.encode.load import load
 from samespace.errors import DataError
 from samespace.serve.cli import main
 from samespace.train import data, vectors
@@ -81,6 +82,25 @@ def full(most: int):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# names
+
+
+def test_a_name_that_is_not_utf_8_is_found_before_anything_is_made(tmp_path) -> None:
+    code, output = bound(tmp_path, out=f"{tmp_path}/o\udcff")
+    assert (code, output.partition("\n")[0]) == (1, f"error: bind: out is '{tmp_path}/o\\udcff', not UTF-8")
+    assert bound(tmp_path, out=tmp_path / "größe 大")[0] == 0
+
+
+def test_a_relative_name_of_a_model_still_leads_to_it_from_another_folder(tmp_path, monkeypatch) -> None:
+    (tmp_path / "clip").mkdir()
+    tiny_models.clip(tmp_path / "clip")
+    monkeypatch.chdir(tmp_path)
+    assert "in the folder of the model clip" in bound(tmp_path, tower="hf:clip", out="clip/head")[1]
+    assert bound(tmp_path, tower="hf:clip", out="head")[0] == 0
+    monkeypatch.chdir("/")
+    assert load(f"bound:{tmp_path / 'head'}", check=False).space.dim == 64
 
 
 # rows

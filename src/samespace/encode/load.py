@@ -11,6 +11,7 @@ Knows nothing of indexes. Imports a model's framework only when that model is lo
 
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 from samespace import registry
@@ -20,11 +21,12 @@ from samespace.encode.protocol import Encoder
 from samespace.encode.weights import remember, remembered
 from samespace.errors import MissingExtraError, UnknownNameError, WeightsNotFoundError
 
-__all__ = ["DEFAULT_MODEL", "load"]
+__all__ = ["DEFAULT_MODEL", "lasting", "load"]
 
 DEFAULT_MODEL: Final = "starter"
 """Texts in a hundred languages, pictures and sounds in one Space, from a package index alone (docs/decisions/0003)."""
 
+_PLACED = ("hf", "st", "onnx", "bound", "fused", "grafted", "tuned")  # schemes of which the rest may be a path
 _DECIDE = ("samespace", "transformers", "torch", "tokenizers", "onnxruntime")  # what a recipe's vectors also depend on
 _BROKEN_PAIR = ("torchvision::nms", "torchvision.extension", "partially initialized module 'torchvision'")
 
@@ -73,6 +75,13 @@ def load(
             raise _broken_pair(name, str(err)) from err
         raise
     return encoder
+
+
+def lasting(name: str) -> str:
+    """A model's name as it can be kept: a path in it is absolute, so that it means the same from any folder."""
+    scheme, rest = registry.split(name)
+    path = Path(rest).expanduser()
+    return f"{scheme}:{path.absolute()}" if scheme in _PLACED and rest and path.exists() else name
 
 
 def _entry(name: str) -> Entry:

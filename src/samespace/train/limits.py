@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = ["apart", "check"]
 
+_MODELS = ("base", "tower", "target", "text", "teacher")  # folders, or scheme:folder
 _SHARES = ("held_out",)  # in (0, 1)
 _ABOVE = ("learning_rate", "temperature", "scale", "ridge")
 _LEAST: Mapping[str, int] = {
@@ -27,8 +28,9 @@ def apart(out: Path, model: Path) -> None:
 
 def check(config: Any) -> None:
     """Raise ValueError for the first setting of a plan that is out of its range; None is in it."""
-    if base := getattr(config, "base", None):
-        apart(config.out, Path(str(base).removeprefix("tuned:")).expanduser())
+    for model in filter(None, (getattr(config, name, None) for name in _MODELS)):
+        _, colon, rest = str(model).partition(":")
+        apart(config.out, Path(rest if colon else str(model)).expanduser())
     for field in fields(config):
         name, value = field.name, getattr(config, field.name)
         if value is None:

@@ -10,6 +10,7 @@ Knows nothing of any one plan. Imports the standard library only; a plan when it
 import importlib
 import inspect
 import math
+import os
 import re
 import tomllib
 import types
@@ -123,6 +124,8 @@ def _toml(name: str, path: Path) -> dict[str, Any]:
 
 def _value(plan: str, key: str, value: Any, kind: Any) -> Any:
     """A value of the field's type. Raises PlanError saying what is wanted."""
+    if isinstance(value, str | Path) and str(value).encode(errors="replace") != os.fsencode(value):
+        raise PlanError(plan, f"{key} is {value!r}, not UTF-8", "Rename it: what is made tells its settings as UTF-8")
     options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     if type(None) in options and (value is None or value == "none"):
         return None

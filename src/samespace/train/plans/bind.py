@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from samespace.encode import bound
+from samespace.encode.load import lasting
 from samespace.encode.load import load as load_encoder
 from samespace.train import batches, check, data, limits, page
 from samespace.train.heads import Frames, Linear, ridge
@@ -134,6 +135,6 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     )
     settings = {key: str(value) for key, value in asdict(config).items()}
     facts = {"config": settings, "rows": len(kept), "left_out": data.left_out(found), "curve": curve}
-    bound.save(frames.head(model.best_weight, model.best_bias), config.tower, config.out, facts)
+    bound.save(frames.head(model.best_weight, model.best_bias), lasting(config.tower), config.out, facts)
     page.write(config.out / "page.html", "bind", settings, curve)
     return config.out

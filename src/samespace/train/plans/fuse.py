@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samespace.encode import fused
+from samespace.encode.load import lasting
 from samespace.encode.load import load as load_encoder
 from samespace.train import batches, data, limits, page
 from samespace.train.asked import Asked, asked
@@ -142,7 +143,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     model.best.put_back(heads)
     settings = {key: str(value) for key, value in asdict(config).items()}
     facts = {"config": settings, "rows": len(kept), "left_out": data.left_out(found), "curve": curve}
-    spaces = pictures.space, texts.space
-    fused.save(heads.looks.frozen(), heads.says.frozen(), (config.tower, config.text), spaces, config.out, facts)
+    spaces, names = (pictures.space, texts.space), (lasting(config.tower), lasting(config.text))
+    fused.save(heads.looks.frozen(), heads.says.frozen(), names, spaces, config.out, facts)
     page.write(config.out / "page.html", "fuse", settings, curve)
     return config.out

@@ -17,6 +17,7 @@ import torch
 
 from samespace.encode import grafted, language, lora, tuned
 from samespace.encode.graft import Graft
+from samespace.encode.load import lasting
 from samespace.encode.load import load as load_encoder
 from samespace.errors import RecipeError
 from samespace.train import batches, data, limits, page, tuning
@@ -110,7 +111,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     settings = {key: str(value) for key, value in asdict(config).items()}
     facts = {"config": settings, "rows": len(kept), "left_out": data.left_out(found), "curve": curve}
     spaces = [encoder.space.to_dict() if encoder else None for encoder in (tower, text)]
-    names = {"tower": config.tower, "tower_space": spaces[0], "text": config.text if text else None}
+    names = {"tower": lasting(config.tower), "tower_space": spaces[0], "text": lasting(config.text) if text else None}
     beside |= looks.frozen().tensors("looks") if looks else {}
     grafted.save(graft, beside, {**names, "text_space": spaces[1], "facts": facts}, config.out)
     page.write(config.out / "page.html", "graft", settings, curve)
