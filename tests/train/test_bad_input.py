@@ -99,6 +99,7 @@ def test_a_relative_name_of_a_model_still_leads_to_it_from_another_folder(tmp_pa
     monkeypatch.chdir(tmp_path)
     assert "in the folder of the model clip" in bound(tmp_path, tower="hf:clip", out="clip/head")[1]
     assert bound(tmp_path, tower="hf:clip", out="head")[0] == 0
+    assert bound(tmp_path, tower="mosaic:", out="other")[0] == 0, "a model without a folder forbids none"
     monkeypatch.chdir("/")
     assert load(f"bound:{tmp_path / 'head'}", check=False).space.dim == 64
 

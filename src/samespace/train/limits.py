@@ -30,7 +30,8 @@ def check(config: Any) -> None:
     """Raise ValueError for the first setting of a plan that is out of its range; None is in it."""
     for model in filter(None, (getattr(config, name, None) for name in _MODELS)):
         _, colon, rest = str(model).partition(":")
-        apart(config.out, Path(rest if colon else str(model)).expanduser())
+        if place := rest if colon else str(model):
+            apart(config.out, Path(place).expanduser())
     for field in fields(config):
         name, value = field.name, getattr(config, field.name)
         if value is None:
