@@ -156,7 +156,7 @@ def _photos(data: Path, quick: bool) -> Iterator[Figure]:
     pictures = [_image(rows[i]["bytes"]) for i in test]
     said = encoded(load_encoder("multilingual-e5-small"), texts, "query", OUT).data
     some = np.sort(np.random.default_rng(3).permutation(len(test))[:_POOL])
-    eyes = {"data": train, "tower": _EYES, "tokens": 4, **_base(14), "epochs": 1 if quick else 4}
+    eyes = {"data": train, "tower": _EYES, "tokens": 4, "learning_rate": 2e-3, "epochs": 1 if quick else 3}
 
     def measured(found: np.ndarray) -> Mapping[str, float]:
         return {f"{k} of {n}": recall(said[at], found[at], k) for n, at in ((_POOL, some), (len(test), slice(None)))
@@ -165,19 +165,23 @@ def _photos(data: Path, quick: bool) -> Iterator[Figure]:
     closed = measured(_closed(train, pictures))
     line, _ = _trained("bind", f"photos-line-{_many(train)}", {"data": train, "tower": "lite0:160", "held_out": 0.05})
     linear = measured(load_encoder(f"bound:{line}").encode(pictures).data)
-    grown, seconds = _trained("graft", f"photos-{_many(train)}", eyes)
-    dealt, _ = _trained(
-        "graft", f"photos-dealt-{_many(train)}", {**eyes, "shuffle": True, "epochs": 1 if quick else 2}, grown
+    grown, seconds = _trained("graft", f"photos-{_many(train)}", {**eyes, **_base(8)})
+    dealt, _ = _trained("graft", f"photos-dealt-{_many(train)}", {**eyes, **_base(8), "shuffle": True}, grown)
+    thin, less = _trained("graft", f"photos-thin-{_many(train)}", {**eyes, **_base(2)}, grown)
+    found, control, shallow = (
+        measured(load_encoder(f"grafted:{folder}").encode(pictures).data) for folder in (grown, dealt, thin)
     )
-    found, control = (measured(load_encoder(f"grafted:{folder}").encode(pictures).data) for folder in (grown, dealt))
     for key, value in found.items():
         k, n = int(key.split()[0]), int(key.split()[2])
         bar = ">= 0.3" if key == f"10 of {_POOL}" and not quick else ""
         notes = (
             f"peer: captions dealt out anew; chance {k / n:.3f}; beside it closed form {closed[key]:.3f}, linear "
-            f"contrastive {linear[key]:.3f}; {seconds:.0f} CPU s of training, 14 layers"
+            f"contrastive {linear[key]:.3f}; {seconds:.0f} CPU s of training, 8 layers"
         )
         yield _bar(f"photos: language model, alt text → picture, recall@{k} of {n}", value, bar, notes, control[key], n)
+    key = f"10 of {_POOL}"
+    yield _bar(f"photos: language model cut to 2 layers, recall@{key}", shallow[key], "",
+               f"peer: 8 layers; {less:.0f} CPU s of training", found[key], _POOL)  # fmt: skip
     yield _bar(f"photos: captions dealt out anew, recall@10 of {_POOL}", control[f"10 of {_POOL}"],
                "" if quick else "<= 0.06", f"chance {10 / _POOL:.3f}", 10 / _POOL, _POOL)  # fmt: skip
 

@@ -41,7 +41,7 @@ def settings(folder: Path, base: Path, rows, **more):
     if not data.exists():
         rows(data)
     given = {"data": data, "base": str(base), "out": folder / "out", "tower": "mosaic:", "text": "hashing:64"}
-    sizes = {"dim": 24, "hidden": 32, "rank": 4, "max_tokens": 60, "template": "A {text}. "}
+    sizes = {"layers": None, "dim": 24, "hidden": 32, "rank": 4, "max_tokens": 60, "template": "A {text}. "}
     rest = {"epochs": 10, "batch": 24, "held_out": 0.2, "every": 20, "learning_rate": 1e-2, "dropout": 0.0}
     return plan.config("graft", {**given, **sizes, **rest, **more})
 

@@ -1,6 +1,6 @@
 """Pictures as tokens of a language model: a frozen tower's cells through a projector into its embeddings (LLaVA's way).
 
-    [first token] [picture: k tokens] [the rest of the template with the words] → last token's state → head
+    [first token] [picture: k tokens] [the rest of the template with the words] → mean of the states, or last → head
 
 The projector's tokens are brought to the length that the model's own embeddings have. The first token of the text stays
 in front, because language models rest their attention there. What is learned: projector, head, adapters (lora.py).

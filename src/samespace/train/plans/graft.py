@@ -1,4 +1,4 @@
-"""Graft pictures into a language model: a frozen tower's cells become tokens, read out at the last (LLaVA's way).
+"""Graft pictures into a language model: a frozen tower's cells become tokens, read out at their mean (LLaVA's way).
 
 Rows of words → picture give a model whose pictures lie in a text model's Space; rows of picture + words → picture one
 that reads queries. The rival is `fuse`, which docs/train.md holds it against. The best state on rows kept apart is what
@@ -44,7 +44,7 @@ class Config:
     tower: str = "lite0-grid:2-160"  # encoder of the pictures, as scheme:name; stays as it is
     text: str = "multilingual-e5-small"  # of captions: encoder whose space they are grafted to; stays as it is
     tokens: int = 4  # into how many a picture's vector is cut: the tower's cells
-    layers: int | None = None  # of the language model, the first so many; none = all
+    layers: int | None = 8  # of the language model, the first so many; none = all
     precision: Literal["float32", "bfloat16"] = "float32"  # of the language model; bfloat16 where the processor has it
     pooling: Literal["last", "mean"] = "mean"  # which of its tokens are read out
     template: str = "Picture {text} shows:"  # what is read; the picture stands behind its first token
