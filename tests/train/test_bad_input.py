@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import resource
+import sys
 from contextlib import contextmanager
 
 import mosaic
@@ -18,7 +19,7 @@ from PIL import Image as Picture
 
 from samespace.encode import card
 from samespace.encode.load import load
-from samespace.errors import DataError
+from samespace.errors import DataError, MissingExtraError
 from samespace.serve.cli import main
 from samespace.train import data, vectors
 
@@ -178,6 +179,25 @@ def test_a_picture_that_a_model_cannot_take_in_is_named_with_its_row(seeing, tmp
     code, output = tuned("finetune", seeing, tmp_path, data=written(tmp_path / "rows.parquet", **rows), max_tokens=64)
     assert (code, output) == (
         1, "error: row 2, positive: a picture of 20000 x 1 is a sliver\nCut it into pieces, or leave the row out\n",
+    )  # fmt: skip
+
+
+# packages
+
+
+def test_a_package_that_is_missing_is_named(base, tmp_path, monkeypatch) -> None:
+    recording = {"anchor": "a", "positive": {"audio": b"RIFF"}}
+    assert tuned("finetune", base, tmp_path)[0] == 0
+    for package in ("peft", "soundfile"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r"needs the package 'soundfile'\nInstall it: .*\[read\]"):
+        data.load([recording])
+    with pytest.raises(MissingExtraError, match=r"adapters needs the package 'peft'\nInstall it: .*\[train\]"):
+        load(f"tuned:{tmp_path / 'out'}")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "samespace.train.plans.merge", raising=False)
+    assert called("merge", out=tmp_path / "merged") == (
+        1, "error: the plan merge needs the package 'torch'\nInstall it: pip install 'samespace[train]'\n",
     )  # fmt: skip
 
 

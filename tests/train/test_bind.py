@@ -264,6 +264,7 @@ def test_the_command_runs_a_plan_and_goes_on(tmp_path) -> None:
         (["bind", "--data", "x", "--out", "y", "--loss", "infonc"], "loss is 'infonc'\nDid you mean 'infonce'?"),
         (["bind", "--data", "x", "--out", "y", "--epochs", "0"], "epochs is 0\nUse at least 1"),
         (["bind", "--data", "x", "--out", "y", "--held-out", "1"], "held_out is 1.0\nUse a share between 0 and 1"),
+        (["bind", "--data", "x", "--out", "y", "--held-out", "0"], "held_out is 0.0\nUse a share between 0 and 1"),
         (["bind", "--data", "x", "--out", "y", "--shuffle", "perhaps"], "shuffle is 'perhaps'"),
         (["bind", "--data", "x", "--out", "y", "--learning-rate", "nan"], "is 'nan'\nGive a number: --learning-rate"),
         (["bind", "--data", "x", "--out", "y", "--seed", "-1"], "seed is -1\nUse at least 0"),

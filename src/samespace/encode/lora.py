@@ -74,8 +74,11 @@ def write(model: nn.Module, folder: Path) -> None:
 
 
 def read(model: Any, folder: Path) -> None:
-    """Put the adapters of a folder into a model, in place. Raises WeightsError: they are not its."""
-    from peft import PeftConfig, inject_adapter_in_model
+    """Put the adapters of a folder into a model, in place. Raises WeightsError: they are not its; MissingExtraError."""
+    try:
+        from peft import PeftConfig, inject_adapter_in_model
+    except ImportError as err:
+        raise MissingExtraError("adapters", "peft", "train") from err
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

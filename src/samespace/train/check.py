@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
 from samespace.encode import picture
-from samespace.errors import DataError, ReadError
+from samespace.errors import DataError, MissingExtraError, ReadError
 from samespace.items import Audio, Document, Image, Item, Mixed, Modality, Text
 from samespace.train.example import Example, Problem
 
@@ -72,8 +72,10 @@ def _try(item: Item) -> None:
 
 
 def _listen(item: Audio) -> None:
-    import soundfile
-
+    try:
+        import soundfile
+    except ImportError as err:
+        raise MissingExtraError("looking into recordings", "soundfile", "read") from err
     try:
         if soundfile.info(io.BytesIO(item.blob.read())).frames == 0:
             raise ReadError("empty", "the recording has no samples", "Leave the row out: load(…, skip=True)")

@@ -19,7 +19,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from samespace.errors import PlanError, UnknownNameError, did_you_mean
+from samespace.errors import MissingExtraError, PlanError, UnknownNameError, did_you_mean
 
 __all__ = ["PLANS", "config", "described", "module", "settings"]
 
@@ -36,10 +36,16 @@ PLANS = {
 
 
 def module(name: str) -> Any:
-    """The plan of that name, imported. Raises UnknownNameError with the nearest."""
+    """The plan of that name, imported. Raises UnknownNameError with the nearest, MissingExtraError."""
     if name not in PLANS:
         raise UnknownNameError("training plan", name, PLANS)
-    return importlib.import_module(f"samespace.train.plans.{name}")
+    try:
+        return importlib.import_module(f"samespace.train.plans.{name}")
+    except ImportError as err:
+        package = (err.name or "torch").partition(".")[0]
+        if package == "samespace":
+            raise
+        raise MissingExtraError(f"the plan {name}", package, "train", "" if err.name else str(err)) from err
 
 
 def config(name: str, given: Mapping[str, Any]) -> Any:
