@@ -105,3 +105,11 @@ def test_the_default_answers_a_query_without_any_framework():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("scheme", ["tuned", "grafted"])
+def test_a_plugin_that_wants_a_missing_package_says_how_to_get_it(scheme, monkeypatch):
+    monkeypatch.delitem(sys.modules, f"samespace.encode.{scheme}", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=rf"{scheme}: needs the package 'torch'\nInstall it: .*\[encode\]"):
+        load(f"{scheme}:nowhere")

@@ -55,7 +55,7 @@ def load(
     """
     scheme, rest = registry.split(name)
     entry = None if scheme else _entry(name)
-    plugin = registry.load("encoders", entry.scheme if entry else scheme)
+    plugin = _plugin(entry.scheme if entry else scheme)
 
     def plain() -> Encoder:
         made: Encoder = plugin(rest if scheme else "", entry=entry, trust_remote_code=trust_remote_code)
@@ -82,6 +82,18 @@ def lasting(name: str) -> str:
     scheme, rest = registry.split(name)
     path = Path(rest).expanduser()
     return f"{scheme}:{path.absolute()}" if scheme in _PLACED and rest and path.exists() else name
+
+
+def _plugin(scheme: str) -> Callable[..., Encoder]:
+    """What a scheme leads to. Raises MissingExtraError: it stands on a package that is not here."""
+    try:
+        made: Callable[..., Encoder] = registry.load("encoders", scheme)
+    except ModuleNotFoundError as err:
+        package = (err.name or "").partition(".")[0]
+        if package in ("", "samespace"):
+            raise
+        raise MissingExtraError(f"{scheme}:", package, "encode") from err
+    return made
 
 
 def _entry(name: str) -> Entry:
