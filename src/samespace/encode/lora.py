@@ -42,6 +42,8 @@ def adapt(model: Any, *, rank: int = 16, scale: float = 2.0, seed: int = 0) -> N
     """
     try:
         from peft import LoraConfig, inject_adapter_in_model
+
+        from samespace.encode.lora_layer import direct
     except ImportError as err:
         raise MissingExtraError("adapters", "peft", "train") from err
     model.requires_grad_(False)
@@ -53,6 +55,7 @@ def adapt(model: Any, *, rank: int = 16, scale: float = 2.0, seed: int = 0) -> N
         inject_adapter_in_model(config, model)
     for part in adapters(model).values():
         part.data = part.data.float()
+    direct(model)
 
 
 def adapters(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -77,6 +80,8 @@ def read(model: Any, folder: Path) -> None:
     """Put the adapters of a folder into a model, in place. Raises WeightsError: they are not its; MissingExtraError."""
     try:
         from peft import PeftConfig, inject_adapter_in_model
+
+        from samespace.encode.lora_layer import direct
     except ImportError as err:
         raise MissingExtraError("adapters", "peft", "train") from err
     from safetensors import SafetensorError
@@ -90,6 +95,7 @@ def read(model: Any, folder: Path) -> None:
             f"the adapters in {folder} cannot be read ({err})", "Train again into another folder"
         ) from err
     inject_adapter_in_model(config, model)
+    direct(model)
     put(model, {k.removeprefix(_FRONT): v for k, v in rows.items()})
 
 
