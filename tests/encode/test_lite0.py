@@ -211,5 +211,26 @@ def test_sounds_keep_the_contract(net: Net) -> None:
     recipe = Recipe(family="lite0-sound", dim=544, modalities=frozenset({"audio"}), image_size=64)
     encoder = lite0_sound.Lite0Sound(recipe.space("test/lite0-sound@1", "0" * 64), recipe, net)
     check_encoder(encoder, [recording(tone(300)), recording(tone(2500, 0.3))], tolerance=1e-4)
-    with pytest.raises(ValueError, match="nothing to choose"):
+    with pytest.raises(ValueError, match="no such kind"):
         lite0_sound.load("224")
+
+
+def test_order_in_time_is_kept_where_it_is_asked_for(net: Net) -> None:
+    """Two tones, one after the other and the other way round: alike in the mean, not in their order."""
+    from samespace.encode.recipe import Recipe
+
+    up, down = (np.concatenate([tone(a, 0.5), tone(b, 0.5)]) for a, b in ((300, 2500), (2500, 300)))
+    plain, ordered = ([look(net, x) for x in (up, down)] for look in (lite0_sound.row, lite0_sound.ordered))
+    apart = lambda rows: float(np.abs(rows[0] - rows[1]).mean() / np.abs(rows[0]).mean())  # noqa: E731
+    assert apart(ordered) > 2 * apart(plain)
+    recipe = Recipe(family="lite0-sound", dim=5488, modalities=frozenset({"audio"}), image_size=64)
+    encoder = lite0_sound.Lite0Sound(recipe.space("test/lite0-sound-order@1", "0" * 64), recipe, net, order=True)
+    check_encoder(encoder, [recording(tone(300)), recording(tone(2500, 0.3))], tolerance=1e-4)
+
+
+def test_silence_at_the_ends_is_cut_off() -> None:
+    still = np.zeros(8_000, np.float32)
+    inside = lite0_sound.trimmed(np.concatenate([still, tone(440, 0.5), 0.001 * tone(440, 0.2), still]))
+    assert abs(inside.size - 8_000) <= 4 * 400
+    assert lite0_sound.trimmed(still).size == still.size, "nothing but silence stays as it is"
+    assert lite0_sound.trimmed(tone(440)).size == tone(440).size

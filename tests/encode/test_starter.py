@@ -33,7 +33,7 @@ def tensors(seed: int = 0) -> dict[str, np.ndarray]:
 
 def written(path, seed: int = 0, **more):
     facts = {"text": f"hashing:{WIDTH}", "target": hashing.load(str(WIDTH)).space.to_dict()}
-    facts |= {"side": 96, "conse": [0.7, 0.2], "top": 10, "sharp": 1.0, **more}
+    facts |= {"side": 96, "conse": 0.7, "top": 10, "sharp": 1.0, **more}
     starter_file.save(path, tensors(seed), facts)
     return path
 
@@ -91,9 +91,10 @@ def test_a_picture_is_its_kinds_heads_and_the_names_of_its_classes_in_the_cone(m
     told = np.concatenate([np.sqrt(f), seen[1280:]])
     kinds = np.exp(8 * (held["picture.gate"] @ told + held["picture.gate_bias"]))
     row = np.zeros(WIDTH)
-    for e, conse in enumerate((0.7, 0.2)):
+    for e in range(2):
         head = unit(held["picture.up"][e] @ held["picture.down"][e] @ told + held["picture.bias"][e])
-        row += kinds[e] / kinds.sum() * (head + conse * named)
+        row += kinds[e] / kinds.sum() * head
+    row += 0.7 * named
     mean = held["mean"]
     middle, length = unit(mean), min(np.linalg.norm(mean), 0.999)
     wanted = length * middle + np.sqrt(1 - length**2) * unit(row - (row @ middle) * middle)
@@ -116,8 +117,11 @@ def test_a_recording_goes_through_its_own_head(made) -> None:
 def test_a_file_without_heads_is_named(tmp_path) -> None:
     path = tmp_path / "a.safetensors"
     facts = {"text": f"hashing:{WIDTH}", "target": hashing.load(str(WIDTH)).space.to_dict(), "side": 96}
-    starter_file.save(path, {k: v for k, v in tensors().items() if k != "picture.up"}, facts | {"conse": [0.5, 0.5]})
+    starter_file.save(path, {k: v for k, v in tensors().items() if k != "picture.up"}, facts | {"conse": 0.5})
     with pytest.raises(WeightsError, match=r"picture\.up"):
+        _ = starter_file.Senses(path).experts
+    starter_file.save(path, tensors(), facts | {"conse": [0.5, 0.5]})
+    with pytest.raises(WeightsError, match="as they are now"):
         _ = starter_file.Senses(path).experts
 
 
@@ -128,10 +132,10 @@ def test_the_gate_gives_each_kind_its_head() -> None:
     gate[:, 1500] = 1, -1
     up, down = np.ones((2, 4, 1), np.float32), np.zeros((2, 1, looks.WIDTH), np.float32)
     bias = np.eye(4, dtype=np.float32)[:2]
-    heads = experts.Experts(up, down, bias, gate, np.zeros(2, np.float32), (0.0, 0.5))
+    heads = experts.Experts(up, down, bias, gate, np.zeros(2, np.float32), 0.5)
     assert np.allclose(heads.shares(rows), [[1, 0], [0, 1], [0.5, 0.5]], atol=1e-5)
     named = np.tile(np.eye(4, dtype=np.float32)[3], (3, 1))
-    assert np.allclose(heads(rows, named), [[1, 0, 0, 0], [0, 1, 0, 0.5], [0.5, 0.5, 0, 0.25]], atol=1e-5)
+    assert np.allclose(heads(rows, named), [[1, 0, 0, 0.5], [0, 1, 0, 0.5], [0.5, 0.5, 0, 0.5]], atol=1e-5)
 
 
 def test_the_surest_class_alone_is_its_name() -> None:
@@ -212,8 +216,17 @@ def test_the_raw_features_are_a_space_of_their_own(made, monkeypatch, file) -> N
     assert raw.modalities == {"image"}
     assert raw.space != made.space
     item = Image(pictures()[0].blob)
-    f = made.senses.net.features(lite0.pixels(item.blob, 192)[None])[0]
+    whole = Pillow.open(io.BytesIO(item.blob.read())).convert("RGB")
+    left, top = int(0.12 * whole.width), int(0.12 * whole.height)
+    parts = (whole, whole.crop((left, top, whole.width - left, whole.height - top)))
+    rows = made.senses.net.features(np.stack([lite0.scaled(part, 192) for part in parts]))
+    f = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).sum(axis=0)
     assert np.allclose(raw.encode([item]).data[0], f / np.linalg.norm(f), atol=1e-4)
+    with pytest.raises(TypeError, match="item 1"):
+        raw.encode([item, Text("words")])
+    dot = io.BytesIO()
+    Pillow.new("RGB", (1, 1)).save(dot, "PNG")
+    assert np.isfinite(raw.encode([Image(Blob(data=dot.getvalue()))]).data).all(), "a picture without a middle"
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (65, 97)])

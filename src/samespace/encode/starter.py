@@ -22,11 +22,11 @@ import numpy as np
 
 from samespace.encode import catalog, starter_file
 from samespace.encode.catalog import Entry
-from samespace.encode.lite0 import Lite0
 from samespace.encode.load import load as load_encoder
 from samespace.encode.protocol import Encoder, Role
 from samespace.encode.recipe import Recipe
 from samespace.encode.starter_file import SHIPPED, Senses
+from samespace.encode.starter_raw import Raw
 from samespace.encode.weights import sha256
 from samespace.errors import SpaceMismatchError
 from samespace.items import Audio, Image, Item, Modality, Text
@@ -71,7 +71,7 @@ class Starter:
         return self.space.vectors(rows)
 
 
-def load(rest: str = "", *, entry: Entry | None = None, **settings: Any) -> Starter | Lite0:
+def load(rest: str = "", *, entry: Entry | None = None, **settings: Any) -> Starter | Raw:
     """Make one.
 
     Args:
@@ -91,8 +91,8 @@ def load(rest: str = "", *, entry: Entry | None = None, **settings: Any) -> Star
     senses = Senses(path)
     if raw:
         kind: frozenset[Modality] = frozenset({"image"})
-        own = Recipe("lite0", 1280, modalities=kind, image_size=recipe.image_size, precision="float16")
-        return Lite0(own.space(f"samespace/starter-raw@{hashed[:8]}", hashed), own, senses.net, kind)
+        own = Recipe("starter-raw", 1280, modalities=kind, image_size=recipe.image_size, precision="float16")
+        return Raw(own.space(f"samespace/starter-raw@{hashed[:8]}", hashed), own, senses)
     text, target = load_encoder(facts["text"]), Space.from_dict(facts["target"])
     if text.space != target:
         raise SpaceMismatchError(str(text.space), str(target))

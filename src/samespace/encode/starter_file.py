@@ -24,6 +24,7 @@ from samespace.encode.experts import Experts
 from samespace.encode.looks import FEATURES, looks
 from samespace.errors import MissingExtraError, WeightsError, WeightsNotFoundError
 from samespace.items import Audio, Image
+from samespace.translate.near import unit
 
 if TYPE_CHECKING:
     from samespace.encode.lite0_net import Net
@@ -75,7 +76,7 @@ class Senses:
 
     def heard(self, features: np.ndarray) -> np.ndarray:
         """Features of recordings (n, 544) → (n, d), in the cone."""
-        made = _unit(features) @ self.tensors["sound.weight"].T + self.tensors["sound.bias"]
+        made = unit(features) @ self.tensors["sound.weight"].T + self.tensors["sound.bias"]
         return laid(made, self.mean)
 
     @property
@@ -105,9 +106,9 @@ class Senses:
     def experts(self) -> Experts:
         """The heads of pictures. Raises WeightsError."""
         try:
-            return Experts.of(self.tensors, self.facts["conse"])
-        except KeyError as err:
-            raise WeightsError(f"{self.path} does not hold the starter's heads (no {err})", _MEND) from err
+            return Experts.of(self.tensors, float(self.facts["conse"]))
+        except (KeyError, TypeError) as err:
+            raise WeightsError(f"{self.path} does not hold the starter's heads as they are now ({err})", _MEND) from err
 
     @cached_property
     def net(self) -> "Net | NumpyNet":
@@ -145,7 +146,7 @@ def conse(logits: np.ndarray, names: np.ndarray, top: int, sharp: float) -> np.n
     shares = np.exp(scaled)
     least = np.partition(shares, -top, axis=1)[:, [-top]]
     shares = np.where(shares >= least, shares, 0)
-    made: np.ndarray = _unit((shares / shares.sum(axis=1, keepdims=True)) @ names)
+    made: np.ndarray = unit((shares / shares.sum(axis=1, keepdims=True)) @ names)
     return made
 
 
@@ -170,8 +171,3 @@ def save(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]
     halves = {name: np.ascontiguousarray(rows, np.float16) for name, rows in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(halves, path, metadata={"facts": json.dumps(dict(facts), ensure_ascii=False, sort_keys=True)})
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    made: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return made

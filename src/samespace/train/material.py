@@ -42,7 +42,7 @@ class Material:
         text: the model whose space all is bound to.
         folder: where what is computed is kept.
         side: of a picture, in pixels.
-        parts: views of a picture or recording beside the whole.
+        parts: views of a picture beside the whole.
         seed: of the views.
     """
 
@@ -65,24 +65,30 @@ class Material:
 
     @cached_property
     def names(self) -> np.ndarray:
-        """(c, dt): what ImageNet's classes are called, as plainly and as captions call them."""
-        plain = starter_rows.imagenet()
-        return np.asarray(self.say(plain) + self.say([_photo(name) for name in plain])) / 2
+        """(c, dt): what ImageNet's classes are called, and their kinds, as plainly and as captions call them."""
+        called = starter_rows.imagenet()
+        rows = np.asarray([self._plain(name) for name, _ in called])
+        kinds = {kind: self._plain(kind) for _, kind in called if kind}
+        return np.stack([(row + kinds[kind]) / 2 if kind else row for row, (_, kind) in zip(rows, called, strict=True)])
+
+    def _plain(self, name: str) -> np.ndarray:
+        made: np.ndarray = self.say([name, _photo(name)]).mean(axis=0)
+        return made
 
     def seen(self, name: str, view: int = 0) -> np.ndarray:
         """(n, 2784) looks of a set's pictures."""
         return views.seen(self.net, self.rows[name], view, self.side, self.folder, self.seed)
 
-    def heard(self, name: str, view: int = 0) -> np.ndarray:
-        """(n, 544) features of a set's recordings."""
-        return views.heard(self.net, self.rows[name], view, self.folder, self.seed)
+    def heard(self, name: str, order: bool = False) -> np.ndarray:
+        """(n, 544) features of a set's recordings, or (n, 5488) with their order in time."""
+        return views.heard(self.net, self.rows[name], self.folder, order)
 
     @cached_property
     def spoken(self) -> dict[str, np.ndarray]:
         """Text → its vector (dt) as a question: all captions and names there are."""
         told = {c for rows in self.rows.values() for row in rows for c in (*row.captions, *(row.names or {}).values())}
-        plain = starter_rows.imagenet()
-        return self._encoded(sorted(told | set(plain) | {_photo(name) for name in plain}))
+        plain = {name for called in starter_rows.imagenet() for name in called if name}
+        return self._encoded(sorted(told | plain | {_photo(name) for name in plain}))
 
     def say(self, texts: Sequence[str]) -> np.ndarray:
         """(t, dt) vectors of texts as questions."""
@@ -101,16 +107,15 @@ class Material:
             rows: (n) items.
             mean: (dt) what is taken off every caption.
             weights: (n) how often each is drawn.
-            deal: a seed to deal captions and labels out anew: the control.
+            deal: a seed to deal captions out anew: the control.
         """
         order = np.arange(len(rows)) if deal is None else np.random.default_rng(deal).permutation(len(rows))
         told = [rows[i] for i in order]
         texts = sorted({c for row in told for c in row.captions})
         at = {text: i for i, text in enumerate(texts)}
         captions = self.say(texts) - mean
-        labels = np.unique([row.label for row in told], return_inverse=True)[1]
         of = [np.array([at[c] for c in row.captions]) for row in told]
-        return Said(captions / np.linalg.norm(captions, axis=1, keepdims=True), of, labels, weights)
+        return Said(captions / np.linalg.norm(captions, axis=1, keepdims=True), of, weights)
 
     def middle(self, rows: Sequence[Row]) -> np.ndarray:
         """(dt) the mean of all that is said of rows: the middle of the cone of texts."""

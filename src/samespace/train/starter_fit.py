@@ -1,25 +1,26 @@
-"""How the starter's heads are fitted: the closed form and the contrastive head, summed; class replay so that nothing
-that the trunk knew is forgotten; ConSE comes on top when a picture is encoded.
+"""How the starter's heads are fitted: in closed form, towards captions whose common directions count less.
 
-    closed       ridge to the mean of what is said of an item
-    contrastive  symmetric InfoNCE with several positives: items of one label fit each other's captions
-    replay       features that the classifier would call class c (mean + its centred weights), towards the name of c
+    W = argmin  mean |W x - y|² + strength |W|²,   y = C^-power c,   C = mean c c^T
 
-Imports numpy and torch. Letters: n items, t captions, ds dt source and target width, k whitened width, c classes.
+c is the mean of what is said of an item. Captions of one kind share much: without the power a head gives away to what
+is always said what it needs for what is said once. The power 1/2 whitens captions as canonical correlation does; 0 is
+the plain ridge. Which is best differs by kind, and so does the strength (docs/log.md).
+
+Imports numpy and torch. Letters: n items, t captions, ds dt source and target width, k whitened width.
+Reference: Hotelling, Relations between two sets of variates, 1936; Hoerl & Kennard, Ridge regression, 1970.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
-__all__ = ["Folded", "Said", "Whitening", "closed", "contrastive", "gate", "replayed", "summed"]
+from samespace.translate.near import unit
 
-_REPLAYED = 256  # classes a step
+__all__ = ["Folded", "Said", "Whitening", "closed", "gate"]
+
+_FLOOR = 0.1  # of the captions' mean variance: added to each, so that what is hardly ever said is not blown up
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +29,18 @@ class Said:
 
     Attributes:
         captions: (t, dt) centred, at unit length.
-        of: for each item its rows of `captions`, the plainest first.
-        labels: (n) integers; items of one label fit each other's captions.
+        of: for each item its rows of `captions`.
         weights: (n) how often an item is drawn, in any unit.
     """
 
     captions: np.ndarray
     of: Sequence[np.ndarray]
-    labels: np.ndarray
     weights: np.ndarray
 
     def means(self) -> np.ndarray:
         """(n, dt) the mean caption of each item, at unit length."""
         rows = np.stack([self.captions[at].mean(axis=0) for at in self.of])
-        return _unit(rows)
+        return unit(rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +48,7 @@ class Whitening:
     """Features x (n, ds) → (x - mean) @ white (n, k): directions of much variance about 1, of little less.
 
     white = S V (L + strength * mean L)^-1/2, with V, L of the covariance of x S, and S scaling each part of the
-    features to a mean variance of 1. The closed form of a ridge of that strength is then the plain mean of y x^T, and a
-    step of a gradient goes as far in every direction that the data know well.
+    features to a mean variance of 1. The closed form of a ridge of that strength is then the plain mean of y x^T.
     """
 
     mean: np.ndarray
@@ -64,11 +62,11 @@ class Whitening:
         features = features.astype(np.float32, copy=False)
         share = (weights / weights.sum()).astype(np.float32)[:, None]
         mean = (features * share).sum(axis=0, dtype=np.float64).astype(np.float32)
-        centred = features - mean
-        covariance = centred.T @ (centred * share)
-        scale = _scales(np.diag(covariance), parts or (len(mean),))
-        values, vectors = _spread(covariance * np.outer(scale, scale))
-        white = vectors[:, :width] / np.sqrt(values[:width] + strength * values.mean())
+        drawn = (features - mean) * np.sqrt(share)
+        scale = _scales((drawn**2).sum(axis=0), parts or (len(mean),))
+        drawn *= scale
+        values, vectors = _spread(drawn.T @ drawn) if len(drawn) >= len(mean) else _narrow(drawn)
+        white = vectors[:, :width] / np.sqrt(values[:width] + strength * values.sum() / len(mean))
         return cls(mean, (scale[:, None] * white).astype(np.float32))
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
@@ -81,6 +79,13 @@ def _spread(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues, falling, none below 0, and eigenvectors in columns: float32 by torch, a twentieth of the time."""
     values, vectors = torch.linalg.eigh(torch.from_numpy(covariance.astype(np.float32, copy=False)))
     return np.maximum(values.numpy()[::-1], 0), vectors.numpy()[:, ::-1]
+
+
+def _narrow(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`_spread` of rows.T @ rows of fewer rows (n, ds) than columns, by way of rows @ rows.T: what is not 0 of it."""
+    values, vectors = _spread(rows @ rows.T)
+    some = values > 1e-6 * values[0]
+    return values[some], rows.T @ (vectors[:, some] / np.sqrt(values[some]))
 
 
 def _scales(variances: np.ndarray, parts: Sequence[int]) -> np.ndarray:
@@ -99,7 +104,7 @@ class Folded:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(n, ds) → (n, dt) at unit length."""
-        made: np.ndarray = _unit(features @ self.weight.T + self.bias)
+        made: np.ndarray = unit(features @ self.weight.T + self.bias)
         return made
 
     def narrow(self, features: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -110,83 +115,32 @@ class Folded:
         return up, up.T @ self.weight, middle + up @ (up.T @ (self.bias - middle))
 
 
-def closed(views: Sequence[np.ndarray], said: Said) -> np.ndarray:
-    """(dt, k): the closed form of a ridge to the mean captions, of the strength that the views (n, k) were whitened by.
-
-    min over W of the mean of |W x - y|² + strength |W|²: in whitened features simply the mean of y x^T.
-    """
-    share = (said.weights / said.weights.sum())[:, None]
-    wanted = said.means() * share
-    made: np.ndarray = (sum(wanted.T @ view for view in views) / len(views)).astype(np.float32)
-    return made
-
-
-def contrastive(
+def closed(
     views: Sequence[np.ndarray],
     said: Said,
-    start: np.ndarray,
-    *,
-    replay: tuple[np.ndarray, np.ndarray] | None = None,
-    epochs: int = 12,
-    batch: int = 768,
-    learning_rate: float = 2e-3,
-    weight_decay: float = 0.05,
-    dropout: float = 0.2,
-    replay_weight: float = 0.3,
-    temperature: float = 0.06,
-    seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Train a linear head.
+    strength: float,
+    width: int,
+    parts: Sequence[int] = (),
+    power: float = 0.0,
+) -> Folded:
+    """The head, on features as they are.
 
     Args:
-        views: (n, k) each, whitened; a step draws one of them.
-        said: captions; the plainest is drawn half of the time, else any.
-        start: (dt, k), zeros or the closed form.
-        replay: whitened features (c, k) and what they are called (c, dt).
-        epochs: n draws each.
-        batch: items a step.
-        learning_rate: at the peak of one cycle of AdamW.
-        weight_decay: of the weight alone.
-        dropout: share of the features left out.
-        replay_weight: share of the loss on replayed classes.
-        temperature: where the learned one starts.
-        seed: of order, captions, views, dropout.
-
-    Returns:
-        weight (dt, k), bias (dt).
+        views: (n, ds) each, views of the items; all count alike.
+        said: what is said of them.
+        strength: of the ridge, in units of a feature's mean variance.
+        width: of the whitened features.
+        parts: widths of parts of the features, each of which counts alike; () = one.
+        power: what is said is multiplied by C^-power, C its second moments.
     """
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    weight, bias = nn.Parameter(torch.from_numpy(start.copy())), nn.Parameter(torch.zeros(len(start)))
-    scale = nn.Parameter(torch.tensor(1 / temperature).log())
-    groups: list[dict[str, Any]] = [{"params": [weight]}, {"params": [bias, scale], "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, learning_rate, weight_decay=weight_decay)
-    batch = min(batch, len(said.of))
-    steps = epochs * (len(said.of) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps + 1)
-    inputs, captions = [torch.from_numpy(v) for v in views], torch.from_numpy(said.captions)
-    labels, shares = torch.from_numpy(said.labels), said.weights / said.weights.sum()
-
-    def towards(rows: Tensor) -> Tensor:
-        return functional.normalize(functional.linear(functional.dropout(rows, dropout), weight, bias), dim=1)
-
-    for _ in range(steps):
-        at = rng.choice(len(said.of), batch, replace=False, p=shares)
-        told = [_drawn(said.of[i], rng) for i in at]
-        made = towards(inputs[rng.integers(len(inputs))][at])
-        sharp = scale.exp().clamp(max=100)
-        same = labels[at][:, None] == labels[at][None, :]
-        loss = _both(made @ captions[told].T * sharp, same)
-        if replay is not None:
-            classes = rng.choice(len(replay[0]), min(_REPLAYED, len(replay[0])), replace=False)
-            seen, names = (torch.from_numpy(side[classes]) for side in replay)
-            loss = loss + replay_weight * functional.cross_entropy(towards(seen) @ names.T * sharp,
-                                                                   torch.arange(len(classes)))  # fmt: skip
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-    return weight.detach().numpy(), bias.detach().numpy()
+    features = np.concatenate(views)
+    whitening = Whitening.fit(features, np.tile(said.weights, len(views)), strength, width, parts)
+    share, rows = said.weights / said.weights.sum(), said.means()
+    values, vectors = _spread((rows * share[:, None]).T @ rows)
+    bent = rows @ (vectors * (values + _FLOOR * values.mean()) ** -power) @ vectors.T
+    wanted = np.tile(bent * share[:, None], (len(views), 1)) / len(views)
+    weight = wanted.T @ whitening(features) @ whitening.white.T
+    return Folded(weight.astype(np.float32), -(weight @ whitening.mean).astype(np.float32))
 
 
 def gate(
@@ -212,46 +166,3 @@ def gate(
     middle = share @ wanted
     weight = ((wanted - middle) * share[:, None]).T @ whitening(features) @ whitening.white.T
     return Folded(weight.astype(np.float32), (middle - weight @ whitening.mean).astype(np.float32))
-
-
-def replayed(looks: np.ndarray, classifier: np.ndarray) -> np.ndarray:
-    """Looks (c, ds) that stand for the classes of a classifier (c, f), without any picture of them.
-
-    The mean of looks (n, ds) all along; on top of its first f features the class's weights less those of all, at the
-    length that features usually have from their mean; below 0 there is nothing, as ReLU has it.
-    """
-    width = classifier.shape[1]
-    features, mean = looks[:, :width], looks.mean(axis=0)
-    usual = float(np.median(np.linalg.norm(features - mean[:width], axis=1)))
-    made = np.tile(mean, (len(classifier), 1))
-    made[:, :width] = np.maximum(mean[:width] + usual * _unit(classifier - classifier.mean(axis=0)), 0)
-    return made
-
-
-def summed(whitening: Whitening, features: np.ndarray, heads: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> Folded:
-    """Heads on whitened features (weight, bias, share) as one on plain ones; each counts by its share.
-
-    Heads differ in length: each is first brought to a mean length of 1 on features (n, ds).
-    """
-    x = whitening(features)
-    weight, bias = np.zeros((len(heads[0][1]), x.shape[1])), np.zeros(len(heads[0][1]))
-    for own, shift, share in heads:
-        length = np.linalg.norm(x @ own.T + shift, axis=1).mean()
-        weight, bias = weight + share / length * own, bias + share / length * shift
-    folded = weight @ whitening.white.T
-    return Folded(folded.astype(np.float32), (bias - folded @ whitening.mean).astype(np.float32))
-
-
-def _both(scores: Tensor, same: Tensor) -> Tensor:
-    """InfoNCE both ways; every item of the same label is right: -log of the share that falls on those."""
-    there, back = (torch.log_softmax(s, dim=1).masked_fill(~same, -1e9).logsumexp(dim=1) for s in (scores, scores.T))
-    return -(there.mean() + back.mean()) / 2
-
-
-def _drawn(captions: np.ndarray, rng: np.random.Generator) -> int:
-    return int(captions[0] if rng.random() < 0.5 else captions[rng.integers(len(captions))])
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    made: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
-    return made

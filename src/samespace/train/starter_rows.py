@@ -10,6 +10,8 @@ Knows nothing of models. Imports pyarrow.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +62,21 @@ def load(data: Path, name: str) -> list[Row]:
     return [row for row in rows if row.captions]
 
 
-def imagenet() -> list[str]:
-    """The names of ImageNet's 1,000 classes, in the order of the trunk's classifier."""
-    from importlib.resources import files
+def imagenet() -> list[tuple[str, str]]:
+    """The names of ImageNet's 1,000 classes, in the order of the trunk's classifier, and their kinds: "" where none."""
+    return [(name, kind[0] if kind else "") for name, *kind in _listed("imagenet.txt")]
 
-    lines = files("samespace.train").joinpath("imagenet.txt").read_text("utf-8").splitlines()
-    return [line for line in lines if not line.startswith("#")]
+
+def _listed(file: str) -> list[list[str]]:
+    """The lines of a file beside this one, cut at their bars."""
+    lines = files("samespace.train").joinpath(file).read_text("utf-8").splitlines()
+    return [line.split(" | ") for line in lines if not line.startswith("#")]
+
+
+@cache
+def _heard() -> dict[str, tuple[str, ...]]:
+    """Sound → what other languages call it."""
+    return {name: tuple(said) for name, *said in _listed("sounds.txt")}
 
 
 def _cut(*texts: str) -> tuple[str, ...]:
@@ -112,7 +123,13 @@ def _subject(at: int, row: Mapping[str, Any]) -> Row:
 
 def _environment(at: int, row: Mapping[str, Any]) -> Row:
     name = row["label"]
-    said = (name, f"the sound of {name.lower()}", f"a recording of {name.lower()}", row["title"])
+    said = (
+        name,
+        f"the sound of {name.lower()}",
+        f"a recording of {name.lower()}",
+        row["title"],
+        *_heard().get(name, ()),
+    )
     return Row(Blob(data=row["bytes"]), _cut(*said), name, "sound", row.get("id") == _DEMO, str(row["fold"]))
 
 

@@ -1,7 +1,8 @@
 """Features of pictures as the frozen trunk sees them, whole and in parts: what heads are trained on.
 
 View 0 is the whole picture, as in use; each further view is a part of it, of another shape, mirrored or not where that
-changes nothing of what it shows. They are computed once and kept in a folder, by block, under what made them.
+changes nothing of what it shows. They are computed once and kept in a folder, by block, under what made them; so are
+features of recordings.
 
 Imports numpy; Pillow and torch where something is computed. Letters: n pictures.
 """
@@ -37,18 +38,14 @@ def seen(net: Net, rows: Sequence[Row], view: int, side: int, folder: Path, seed
     return _kept(f"looks {lite0.FILE.sha256} {side} {view} {seed}", rows, one, folder)
 
 
-def heard(net: Net, rows: Sequence[Row], view: int, folder: Path, seed: int = 0) -> np.ndarray:
-    """Features (n, 544) float32 of one view of recordings: whole, or shifted in time, in loudness and with noise."""
+def heard(net: Net, rows: Sequence[Row], folder: Path, order: bool = False) -> np.ndarray:
+    """Features (n, 544) float32 of recordings, or (n, 5488) that keep their order in time (lite0_sound.py)."""
+    look = lite0_sound.ordered if order else lite0_sound.row
 
     def one(at: int) -> np.ndarray:
-        samples = sound.listen(Audio(rows[at].blob))
-        if view:
-            rng = np.random.default_rng([seed, view, at])
-            samples = np.roll(samples, rng.integers(samples.size)) if samples.size > 2 * sound.RATE else samples
-            samples = samples + rng.normal(0, 10 ** rng.uniform(-4, -2), samples.size) * np.abs(samples).max()
-        return lite0_sound.row(net, samples.astype(np.float32))
+        return look(net, sound.listen(Audio(rows[at].blob)))
 
-    return _kept(f"sound {lite0.FILE.sha256} {view} {seed}", rows, one, folder)
+    return _kept(f"sound {lite0.FILE.sha256} {'order' if order else '0 0'}", rows, one, folder)
 
 
 def _whole(row: Row, side: int) -> np.ndarray:
