@@ -37,6 +37,7 @@ BARS = {
 }  # fmt: skip
 _MEASURED = ("openstax_figures", "grocery_photos", "emoji_names", "subject_photos")
 _APART = 3  # every third class of groceries is left out in turn
+_DRAW = ("set", 1)  # on which the bar was set, as far as its figures tell: ConSE has .24 of it, a ridge about .4
 
 
 def figures(data: Path, quick: bool) -> Iterator[Figure]:
@@ -111,11 +112,12 @@ def _left_out(made: Material, model: starter.Starter, config: Config) -> Iterato
             found.setdefault(count, []).append(by_name(vectors, labels, names, made.say))
             peers.setdefault(count, []).append(by_name(_conse(senses, features), labels, names, made.say))
         told.append(f"{order} from {start + 1}: {found[3][-1]:.3f} ({peers[3][-1]:.3f})")
-    notes = "27-way; peer: ConSE, nothing trained; chance .037"
+    notes, own = "27-way; peer: ConSE, nothing trained; chance .037", [d[:2] for d in draws].index(_DRAW)
     for count, text, bar in ((1, "", None), (3, ", 3 wordings", ">= 0.57")):
-        yield Figure(f"starter: 27 grocery classes never trained{text}", found[count][0], "share", peers[count][0], bar,
-                     check(found[count][0], bar) if bar else None, 27,
-                     f"every third in the set's own order, as the bar was set; {notes}")  # fmt: skip
+        value, peer = found[count][own], peers[count][own]
+        yield Figure(f"starter: 27 grocery classes never trained{text}", value, "share", peer, bar,
+                     check(value, bar) if bar else None, 27,
+                     f"every third from the second of the set's order, as the bar seems to be; {notes}")  # fmt: skip
     yield Figure("starter: 27 grocery classes never trained, 3 wordings, mean of six draws", float(np.mean(found[3])),
                  "share", float(np.mean(peers[3])), None, None, len(draws), f"{'; '.join(told)}; {notes}")  # fmt: skip
 

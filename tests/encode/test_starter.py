@@ -217,7 +217,7 @@ def test_the_raw_features_are_a_space_of_their_own(made, monkeypatch, file) -> N
     assert raw.space != made.space
     item = Image(pictures()[0].blob)
     whole = Pillow.open(io.BytesIO(item.blob.read())).convert("RGB")
-    left, top = int(0.12 * whole.width), int(0.12 * whole.height)
+    left, top = int(0.2 * whole.width), int(0.2 * whole.height)
     parts = (whole, whole.crop((left, top, whole.width - left, whole.height - top)))
     rows = made.senses.net.features(np.stack([lite0.scaled(part, 192) for part in parts]))
     f = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).sum(axis=0)

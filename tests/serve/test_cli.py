@@ -193,3 +193,15 @@ def test_the_counts_for_people() -> None:
     assert said[0] == "9 files seen, 4 encoded (30 passages), 3 reused, 2 failed, in 1 min 01 s"
     assert said[1].endswith("samespace status --failed --index x")
     assert cli_index._summary(Counts(seen=1, reused=1), "x") == "1 file seen, 0 encoded (0 passages), 1 reused, in 0 s"
+
+
+def test_an_index_of_a_model_that_has_changed_says_how_to_move(tmp_path) -> None:
+    from samespace.errors import SpaceMismatchError
+    from samespace.index.lance import LanceIndex
+    from samespace.serve.session import encoder_of
+    from samespace.space import Space
+
+    before = Space("samespace/hashing-64@older", 64)
+    index = LanceIndex.create(tmp_path / "old.index", before, "hashing:64")
+    with pytest.raises(SpaceMismatchError, match=r"(?s)changed since.*samespace migrate .*old\.index --to hashing:64"):
+        encoder_of(index)

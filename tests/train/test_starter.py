@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 
 from samespace.encode import lite0, starter, starter_file
 from samespace.encode.lite0_net import Net
+from samespace.errors import DataError
 from samespace.items import Audio, Blob, Image, Text
 from samespace.space import similarity
 from samespace.train import material, plan, starter_fit, starter_rows, views
@@ -224,6 +225,15 @@ def test_what_is_kept_apart_is_whole(data) -> None:
     assert len(starter_rows.load(data, "storybook_pages")) == 5, "of one page nothing is said"
     assert all(r.apart for name in ("subject_photos", "spoken_digits") for r in starter_rows.load(data, name))
     assert starter_rows.load(data, "emoji_names")[1].names == {"en": "green square"}
+
+
+def test_a_set_that_is_missing_is_named_with_what_belongs_there(tmp_path) -> None:
+    with pytest.raises(DataError, match=r"(?s)emoji_names.manifest\.parquet cannot be read.*holds openstax_figures"):
+        starter_rows.load(tmp_path, "emoji_names")
+    (tmp_path / "emoji_names").mkdir()
+    (tmp_path / "emoji_names/manifest.parquet").write_bytes(b"no table")
+    with pytest.raises(DataError, match="cannot be read"):
+        starter_rows.load(tmp_path, "emoji_names")
 
 
 def test_every_class_of_imagenet_has_its_name() -> None:

@@ -55,18 +55,19 @@ def encoder_of(index: "LanceIndex") -> Encoder:
         SpaceMismatchError: that model gives another Space today: its weights or recipe changed.
         WeightsError, UnknownNameError, MissingExtraError: the model is not to be had here.
     """
-    return _encoder(index.model, index.space)
+    return _encoder(index.model, index.space, index.uri)
 
 
-def _encoder(model: str, space: Space) -> Encoder:
-    """A model in whichever of its forms makes vectors of this Space."""
+def _encoder(model: str, space: Space, uri: str) -> Encoder:
+    """A model in whichever of its forms makes vectors of this Space, that of the index at `uri`."""
     from samespace.encode.load import load
 
     encoder = load(model)
     if encoder.space != space and encoder.modalities == {"text"}:
         encoder = load(model, accelerate=space.parent == encoder.space)
     if encoder.space != space:
-        raise SpaceMismatchError(str(encoder.space), str(space))
+        mend = f"{model} has changed since. Move the index to it as it is now: samespace migrate {uri} --to {model}"
+        raise SpaceMismatchError(str(encoder.space), str(space), mend)
     return encoder
 
 
@@ -93,7 +94,7 @@ def searched(uri: str, model: str | None = None, depth: int | None = None) -> "t
             uri, f"the index is of the model {opened.model!r}, not {model!r}",
             f"Leave --model away, or move it there: samespace migrate {uri} --to {model}",
         )  # fmt: skip
-    encoder = _encoder(model, record.target.space)
+    encoder = _encoder(model, record.target.space, uri)
     return Moving.open(opened, encoder, depth=DEPTH if depth is None else depth), encoder
 
 
@@ -109,7 +110,7 @@ def target_encoder(uri: str, model: str | None) -> tuple[str, Encoder]:
     opened = open_index(uri)
     record = load(opened.uri)
     if record is not None and model in (None, record.target.model):
-        return record.target.model, _encoder(record.target.model, record.target.space)
+        return record.target.model, _encoder(record.target.model, record.target.space, uri)
     if model is None:
         raise StoreError(uri, "it is not moving to another model", f"Begin: samespace migrate {uri} --to MODEL")
     return model, encoder(model)

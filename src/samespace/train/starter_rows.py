@@ -15,12 +15,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from samespace.errors import DataError
 from samespace.items import Blob
 
 __all__ = ["LETTERS", "SETS", "TEST_BOOKS", "Row", "imagenet", "load"]
 
 LETTERS = 160  # of a caption; the rest is detail that a picture of 192 px does not show
 TEST_BOOKS = ("american-government", "introduction-sociology", "astronomy")
+_PLAIN = 3  # times that an English caption of a sound counts as much as one in another language
 _DEMO = "3-163288-A"  # the recording that the demo is asked for
 _LANGUAGES = ("en", "de", "fr", "zh", "es", "it", "ru", "ja")
 
@@ -52,12 +54,18 @@ def load(data: Path, name: str) -> list[Row]:
     """The rows of a set of which anything is said, in its own order.
 
     Raises:
-        FileNotFoundError: it is not in the folder.
+        DataError: it is not in the folder, or is no table.
         KeyError: it is none of SETS.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(data / name / "manifest.parquet").to_pylist()
+    path = data / name / "manifest.parquet"
+    try:
+        table = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowInvalid) as err:
+        mend = f"Give the folder that holds {', '.join(SETS)}, each with its manifest.parquet (docs/starter.md)"
+        raise DataError(None, "", f"{path} cannot be read ({str(err).splitlines()[0][:120]})", mend) from err
     rows = [SETS[name](i, {k: v for k, v in r.items() if v is not None}) for i, r in enumerate(table)]
     return [row for row in rows if row.captions]
 
@@ -123,14 +131,9 @@ def _subject(at: int, row: Mapping[str, Any]) -> Row:
 
 def _environment(at: int, row: Mapping[str, Any]) -> Row:
     name = row["label"]
-    said = (
-        name,
-        f"the sound of {name.lower()}",
-        f"a recording of {name.lower()}",
-        row["title"],
-        *_heard().get(name, ()),
-    )
-    return Row(Blob(data=row["bytes"]), _cut(*said), name, "sound", row.get("id") == _DEMO, str(row["fold"]))
+    said = _cut(name, f"the sound of {name.lower()}", f"a recording of {name.lower()}", row["title"])
+    captions = (*said * _PLAIN, *_heard().get(name, ()))
+    return Row(Blob(data=row["bytes"]), captions, name, "sound", row.get("id") == _DEMO, str(row["fold"]))
 
 
 def _instrument(at: int, row: Mapping[str, Any]) -> Row:

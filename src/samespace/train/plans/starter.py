@@ -59,6 +59,7 @@ class Config:
     sharp: float = 0.5  # what the classifier's logits are multiplied by in ConSE
     top: int = 10  # classes that ConSE takes
     sound_ridge: float = 0.3  # strength of the closed form of sounds, in units of a feature's mean variance
+    sound_power: float = 0.3  # of what is said of sounds (starter_fit.closed)
     seed: int = 0  # of views
 
     def __post_init__(self) -> None:
@@ -134,4 +135,4 @@ def sounds(
     weights = balanced(rows, dict.fromkeys(rows, 1.0))
     said = made.said([row for some in rows.values() for row in some], weights, mean, deal)
     plain = unit(np.concatenate([made.heard(n, order)[at[n]] for n in rows]))
-    return closed([plain], said, config.sound_ridge, config.width)
+    return closed([plain], said, config.sound_ridge, config.width, power=config.sound_power)
