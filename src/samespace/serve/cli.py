@@ -33,7 +33,7 @@ _COMMANDS = {
     "translate": ("cli_translate", "Carry vectors from one model's space to another's."),
     "encode": ("cli_encode", "Print the vectors of a file's passages."),
     "think": ("cli_think", "What a model's latent steps say about a query."),
-    "train": ("cli_train", "Run a training plan: bind pictures or sounds to a text model."),
+    "train": ("cli_train", "Run a training plan: bind, fine-tune, distil, fuse, graft or merge models."),
     "audit": ("cli_audit", "What do vectors give away to somebody who holds nothing else?"),
 }
 

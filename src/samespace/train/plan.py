@@ -28,7 +28,7 @@ PLANS = {
     "fuse": "Fuse pictures and words by a learned sum: a picture and what is to be changed in it find the changed one.",
     "distill": "Bring the space of another encoder into a language model.",
     "finetune": "Make an embedder of a language model, one that sees pictures too: adapters or all weights.",
-    "graft": "Graft pictures into a causal language model: as tokens, read out at its last.",
+    "graft": "Graft pictures into a causal language model: as tokens, read out at their mean.",
     "merge": "Merge models of one architecture into one, by the mean of their weights or along an arc.",
     "staged": "Texts, then pictures, then mined hard negatives: finetune three times, each from the last.",
     "starter": "Make the weights that ship: pictures and sounds beside the default text model.",

@@ -16,6 +16,7 @@ from samespace.encode import starter_file
 from samespace.encode.experts import Experts
 from samespace.encode.load import load as load_encoder
 from samespace.encode.looks import PARTS, shaped
+from samespace.train import limits
 from samespace.train.material import SHARES, Material, balanced
 from samespace.train.starter_fit import Folded, closed, gate
 from samespace.train.starter_rows import Row
@@ -63,6 +64,7 @@ class Config:
     seed: int = 0  # of views
 
     def __post_init__(self) -> None:
+        limits.check(self)
         if min(self.width, self.top, self.rank) < 1 or self.parts < 0 or self.side < 96:
             raise ValueError("width, top and rank must be at least 1, side at least 96\nSet them so")
 
@@ -72,6 +74,9 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     made = Material(
         config.data, load_encoder(config.text), config.out / "features", config.side, config.parts, config.seed
     )
+    views = [(name, view) for name in SHARES for view in range(config.parts + 1)]
+    for step, (name, view) in enumerate(views, 1):
+        tell({"step": step, "of": len(views), "pictures": len(made.seen(name, view))})
     mean = made.middle([row for name in SHARES for row in made.rows[name] if not row.apart])
     seen = pictures(made, config, mean)
     heard = sounds(made, config, mean, keep=lambda row: not row.apart)
