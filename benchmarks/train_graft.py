@@ -27,7 +27,7 @@ from samespace.encode.protocol import Encoder
 from samespace.items import Blob, Image, Mixed, Text
 from samespace.space import Space, Vectors, similarity
 from samespace.train import plan
-from samespace.train.heads import Frames, ridge
+from samespace.train.heads import Frames, closed
 from samespace.train.starter_rows import LETTERS, TEST_BOOKS
 from samespace.train.vectors import encoded
 
@@ -200,7 +200,7 @@ def _file(rows: Sequence[Mapping[str, Any]], train: Sequence[int], quick: bool) 
 
 
 def _closed(train: Path, pictures: Sequence[Image]) -> np.ndarray:
-    """The closed form on the mean of the cells that the language model sees: ridge, whitened to 384."""
+    """The closed form on the mean of the cells that the language model sees."""
     tower, target = load_encoder(_EYES), load_encoder("multilingual-e5-small")
     rows = pq.read_table(train).to_pylist()
     seen = encoded(tower, [_image(r["positive"]) for r in rows], "document", OUT).data
@@ -208,7 +208,7 @@ def _closed(train: Path, pictures: Sequence[Image]) -> np.ndarray:
     space = Space("cells", 1280, "cosine", "mean of 4")
     source = space.vectors(seen.reshape(len(seen), 4, -1).mean(axis=1))
     frames = Frames.fit(source, texts)
-    weight = ridge(frames.features(source), frames.answers(texts), 0.3)
+    weight = closed(frames.features(source), frames.answers(texts))
     own = encoded(tower, pictures, "document", OUT).data.reshape(len(pictures), 4, -1).mean(axis=1)
     return frames.head(weight, weight.new_zeros(len(weight)))(space.vectors(own)).data
 

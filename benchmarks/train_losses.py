@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from benchmarks.figure import Figure
 from benchmarks.train_data import Pairs, emoji, photos
 from samespace.train import batches
-from samespace.train.heads import Frames, Linear, ridge
+from samespace.train.heads import Frames, Linear, closed
 from samespace.train.losses import hyperbolic, sigmoid, spread, teacher, volume
 from samespace.train.losses.masked import masked_info_nce
 from samespace.train.mining import clusters
@@ -151,7 +151,7 @@ def _batches(pairs: Pairs, seeds: int, n: int) -> Iterator[Figure]:
 def _closed_form(pairs: Pairs) -> tuple[float, float]:
     _, features, answers = _sides(pairs)
     train, test = torch.from_numpy(~pairs.test), torch.from_numpy(pairs.test)
-    made = nn.functional.normalize(features @ ridge(features[train], answers[0][train], 0.3).T, dim=1)
+    made = nn.functional.normalize(features @ closed(features[train], answers[0][train]).T, dim=1)
     point = recall_at_k((answers[0][test] @ made[test].T).numpy(), np.arange(int(test.sum())))
     return point["recall@10"], point["chance@10"]
 
@@ -186,7 +186,7 @@ def _trained(
         order[train] = np.random.default_rng(seed).permutation(order[train])
     _, features, answers = _sides(pairs, order)
     torch.manual_seed(seed)
-    model = Learned(ridge(features[train], answers[0][train], 0.3), temperature, bias)
+    model = Learned(closed(features[train], answers[0][train]), temperature, bias)
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.05)
     sampler = (factory or batches.group_by([0] * len(train)))(train, batch_size=size, seed=seed)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * len(sampler))

@@ -19,7 +19,8 @@ from samespace.items import Audio, Blob, Image, Text
 from samespace.space import similarity
 from samespace.train import material, plan, starter_fit, starter_rows, views
 from samespace.train.plans import starter as recipe
-from samespace.train.starter_fit import Said, Whitening
+from samespace.train.starter_fit import Said
+from samespace.train.whitening import Whitening
 
 torch.set_num_threads(1)
 

@@ -21,9 +21,9 @@ from samespace.encode.hf_model import Prepared
 from samespace.encode.lora import Learned
 from samespace.errors import DataError
 from samespace.space import Space, Vectors
+from samespace.train import heads
 from samespace.train.asked import Asked
 from samespace.train.best import Best
-from samespace.train.heads import Frames, ridge
 from samespace.train.losses.masked import masked_info_nce
 from samespace.train.perceptron import Perceptron
 from samespace.train.retrieval import among
@@ -62,7 +62,7 @@ def composed(rows: Asked) -> bool:
 
 
 @torch.no_grad()
-def closed(task: "Task", graft: Graft, at: np.ndarray, texts: Vectors, strength: float) -> None:
+def closed(task: "Task", graft: Graft, at: np.ndarray, texts: Vectors) -> None:
     """Fit the head of captions in closed form, from the model's states as they are; it stays so.
 
     Args:
@@ -70,7 +70,6 @@ def closed(task: "Task", graft: Graft, at: np.ndarray, texts: Vectors, strength:
         graft: at its start.
         at: rows to fit on.
         texts: (q) vectors of all wordings.
-        strength: of the ridge, in units of a feature's variance.
     """
     head, graft.head = graft.head, nn.Identity()  # type: ignore[assignment]
     shown, blank = task.rows.wanted[at], task.ready[-1]
@@ -79,8 +78,8 @@ def closed(task: "Task", graft: Graft, at: np.ndarray, texts: Vectors, strength:
         for some in np.array_split(shown, -(-len(shown) // _BATCH))
     ]
     states = Space("states", graft.language.width, "dot", graft.language.weights).vectors(torch.cat(made).numpy())
-    frames = Frames.fit(states, texts[task.said[at]], width=graft.language.width)
-    weight = ridge(frames.features(states), frames.answers(texts[task.said[at]]), strength)
+    frames = heads.Frames.fit(states, texts[task.said[at]])
+    weight = heads.closed(frames.features(states), frames.answers(texts[task.said[at]]))
     fit = frames.head(weight, torch.zeros(len(weight)))
     head.load_state_dict({"weight": torch.from_numpy(fit.weight), "bias": torch.from_numpy(fit.bias)})
     graft.head = head.requires_grad_(False)

@@ -1,7 +1,7 @@
 """Heads between two spaces: the closed form, and the same as a layer that goes on learning from there.
 
-Sides are centred on the training rows; features are whitened to their strongest directions, so that one strength of
-the ridge and one learning rate fit any tower.
+Sides are centred on the training rows; features are whitened as far as a ridge trusts them (whitening.py), so that one
+strength and one learning rate fit any tower.
 
 Imports numpy and torch. Letters: n rows, ds dt source and target width, k whitened width.
 """
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from samespace.encode.bound import Head
 from samespace.space import Space, Vectors
+from samespace.train.whitening import Whitening
 
-__all__ = ["Frames", "Linear", "ridge"]
+__all__ = ["Frames", "Linear", "closed", "ridge"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,31 +25,25 @@ class Frames:
 
     Attributes:
         source, target: the spaces.
-        source_mean: (ds).
-        white: (ds, k): whitened features are (x - source_mean) @ white.
+        whitening: of the features.
         target_mean: (dt).
     """
 
     source: Space
     target: Space
-    source_mean: np.ndarray
-    white: np.ndarray
+    whitening: Whitening
     target_mean: np.ndarray
 
     @classmethod
-    def fit(cls, source: Vectors, target: Vectors, width: int = 384) -> "Frames":
-        """Fit on rows that belong together (n each). `width` k is cut to what n and ds allow."""
-        x = source.data.astype(np.float64)
-        mean = x.mean(axis=0)
-        values, vectors = np.linalg.eigh(np.cov(x - mean, rowvar=False))
-        keep = min(width, len(x) - 1, int((values > values[-1] * 1e-6).sum()))
-        white = vectors[:, ::-1][:, :keep] / np.sqrt(values[::-1][:keep])
-        target_mean = target.data.astype(np.float64).mean(axis=0)
-        return cls(source.space, target.space, mean, white, target_mean)
+    def fit(cls, source: Vectors, target: Vectors, strength: float = 3.0) -> "Frames":
+        """Fit on rows that belong together (n each); `strength` of the ridge, in units of a feature's mean variance."""
+        rows = np.asarray(source.data, np.float32)
+        whitening = Whitening.fit(rows, np.ones(len(rows)), strength, min(rows.shape))
+        return cls(source.space, target.space, whitening, target.data.astype(np.float64).mean(axis=0))
 
     def features(self, source: Vectors) -> Tensor:
-        """(n, ds) → (n, k) float32, about unit variance."""
-        return torch.from_numpy(((source.data - self.source_mean) @ self.white).astype(np.float32))
+        """(n, ds) → (n, k) float32."""
+        return torch.from_numpy(self.whitening(source.data))
 
     def answers(self, target: Vectors) -> Tensor:
         """(n, dt) → (n, dt) float32, centred, at unit length."""
@@ -57,19 +52,27 @@ class Frames:
 
     def head(self, weight: Tensor, bias: Tensor) -> Head:
         """A layer on whitened features (dt, k), (dt), folded into one on the tower's vectors."""
-        folded = weight.detach().double().numpy() @ self.white.T
-        shift = bias.detach().double().numpy() - folded @ self.source_mean
+        folded = weight.detach().double().numpy() @ self.whitening.white.T
+        shift = bias.detach().double().numpy() - folded @ self.whitening.mean
         made = (folded.astype(np.float32), shift.astype(np.float32), self.target_mean.astype(np.float32))
         return Head(self.source, self.target, *made)
 
 
+def closed(features: Tensor, answers: Tensor) -> Tensor:
+    """The closed form of a ridge of the strength that features (n, k) were whitened with, to answers (n, dt): (dt, k).
+
+    In such features min_W mean |W x - y|² + strength |W|² is the plain mean of y x^T.
+    """
+    return answers.T @ features / len(features)
+
+
 def ridge(features: Tensor, answers: Tensor, strength: float) -> Tensor:
-    """The closed form: min_W |X Wᵀ - Y|² + strength n |W|².
+    """The closed form on features as they are: min_W |X Wᵀ - Y|² + strength n |W|².
 
     Args:
-        features: (n, k), whitened.
+        features: (n, k).
         answers: (n, dt).
-        strength: in units of a feature's variance, >= 0.
+        strength: in units of the features' own squares, >= 0.
 
     Returns:
         (dt, k) float32.

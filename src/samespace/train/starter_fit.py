@@ -6,7 +6,7 @@ c is the mean of what is said of an item. Captions of one kind share much: witho
 is always said what it needs for what is said once. The power 1/2 whitens captions as canonical correlation does; 0 is
 the plain ridge. Which is best differs by kind, and so does the strength (docs/log.md).
 
-Imports numpy and torch. Letters: n items, t captions, ds dt source and target width, k whitened width.
+Imports numpy. Letters: n items, t captions, ds dt source and target width, k whitened width.
 Reference: Hotelling, Relations between two sets of variates, 1936; Hoerl & Kennard, Ridge regression, 1970.
 """
 
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from samespace.train.whitening import Whitening, spread
 from samespace.translate.near import unit
 
-__all__ = ["Folded", "Said", "Whitening", "closed", "gate"]
+__all__ = ["Folded", "Said", "closed", "gate"]
 
 _FLOOR = 0.1  # of the captions' mean variance: added to each, so that what is hardly ever said is not blown up
 
@@ -44,58 +44,6 @@ class Said:
 
 
 @dataclass(frozen=True, eq=False)
-class Whitening:
-    """Features x (n, ds) → (x - mean) @ white (n, k): directions of much variance about 1, of little less.
-
-    white = S V (L + strength * mean L)^-1/2, with V, L of the covariance of x S, and S scaling each part of the
-    features to a mean variance of 1. The closed form of a ridge of that strength is then the plain mean of y x^T.
-    """
-
-    mean: np.ndarray
-    white: np.ndarray
-
-    @classmethod
-    def fit(
-        cls, features: np.ndarray, weights: np.ndarray, strength: float, width: int, parts: Sequence[int] = ()
-    ) -> "Whitening":
-        """On features (n, ds) with weights (n); `parts` are the widths of parts of the features, () = one."""
-        features = features.astype(np.float32, copy=False)
-        share = (weights / weights.sum()).astype(np.float32)[:, None]
-        mean = (features * share).sum(axis=0, dtype=np.float64).astype(np.float32)
-        drawn = (features - mean) * np.sqrt(share)
-        scale = _scales((drawn**2).sum(axis=0), parts or (len(mean),))
-        drawn *= scale
-        values, vectors = _spread(drawn.T @ drawn) if len(drawn) >= len(mean) else _narrow(drawn)
-        white = vectors[:, :width] / np.sqrt(values[:width] + strength * values.sum() / len(mean))
-        return cls(mean, (scale[:, None] * white).astype(np.float32))
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """(n, ds) → (n, k) float32."""
-        made: np.ndarray = ((features - self.mean) @ self.white).astype(np.float32)
-        return made
-
-
-def _spread(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues, falling, none below 0, and eigenvectors in columns: float32 by torch, a twentieth of the time."""
-    values, vectors = torch.linalg.eigh(torch.from_numpy(covariance.astype(np.float32, copy=False)))
-    return np.maximum(values.numpy()[::-1], 0), vectors.numpy()[:, ::-1]
-
-
-def _narrow(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`_spread` of rows.T @ rows of fewer rows (n, ds) than columns, by way of rows @ rows.T: what is not 0 of it."""
-    values, vectors = _spread(rows @ rows.T)
-    some = values > 1e-6 * values[0]
-    return values[some], rows.T @ (vectors[:, some] / np.sqrt(values[some]))
-
-
-def _scales(variances: np.ndarray, parts: Sequence[int]) -> np.ndarray:
-    """(ds) what each feature is multiplied by, so that the features of a part have a mean variance of 1."""
-    ends = np.cumsum(parts)
-    means = [variances[end - part : end].mean() for part, end in zip(parts, ends, strict=True)]
-    return np.repeat(1 / np.sqrt(np.maximum(means, 1e-12)), parts).astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
 class Folded:
     """A linear head on features as they are: x @ weight.T + bias. weight (dt, ds), bias (dt)."""
 
@@ -111,7 +59,7 @@ class Folded:
         """The nearest head of that rank on features (n, ds): up (dt, r), down (r, ds), bias (dt)."""
         rows = features @ self.weight.T + self.bias
         middle = rows.mean(axis=0)
-        up = _spread((rows - middle).T @ (rows - middle))[1][:, :rank]
+        up = spread((rows - middle).T @ (rows - middle))[1][:, :rank]
         return up, up.T @ self.weight, middle + up @ (up.T @ (self.bias - middle))
 
 
@@ -136,7 +84,7 @@ def closed(
     features = np.concatenate(views)
     whitening = Whitening.fit(features, np.tile(said.weights, len(views)), strength, width, parts)
     share, rows = said.weights / said.weights.sum(), said.means()
-    values, vectors = _spread((rows * share[:, None]).T @ rows)
+    values, vectors = spread((rows * share[:, None]).T @ rows)
     bent = rows @ (vectors * (values + _FLOOR * values.mean()) ** -power) @ vectors.T
     wanted = np.tile(bent * share[:, None], (len(views), 1)) / len(views)
     weight = wanted.T @ whitening(features) @ whitening.white.T

@@ -20,7 +20,7 @@ from samespace.encode import bound
 from samespace.encode.load import lasting
 from samespace.encode.load import load as load_encoder
 from samespace.train import batches, check, data, limits, page
-from samespace.train.heads import Frames, Linear, ridge
+from samespace.train.heads import Frames, Linear, closed
 from samespace.train.identity import identity
 from samespace.train.losses.masked import masked_info_nce
 from samespace.train.losses.sigmoid import sigmoid_loss
@@ -50,7 +50,7 @@ class Config:
     weight_decay: float = 0.05  # of AdamW
     temperature: float = 0.05  # of the loss, where it starts
     dropout: float = 0.2  # share of the features left out, in [0, 1)
-    ridge: float = 0.3  # strength of the closed form, in units of a feature's variance
+    ridge: float = 3.0  # strength of the closed form, in units of a feature's mean variance
     held_out: float = 0.1  # share of the anchors kept apart for measuring, in (0, 1)
     every: int = 50  # steps between two states and two measurements
     shuffle: bool = False  # train on captions dealt out anew: the control, which must stay at chance
@@ -116,9 +116,9 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     if config.shuffle:
         order[kept] = order[kept][np.random.default_rng(config.seed + 1).permutation(len(kept))]
     texts, says = texts[order], torch.from_numpy(groups[order])
-    frames = Frames.fit(things[kept], texts[kept])
+    frames = Frames.fit(things[kept], texts[kept], config.ridge)
     features, answers = frames.features(things), frames.answers(texts)
-    model = _Model(ridge(features[kept], answers[kept], config.ridge), config)
+    model = _Model(closed(features[kept], answers[kept]), config)
 
     def loss(rows: list[int], piece: int) -> Tensor:
         at = torch.from_numpy(kept[rows])

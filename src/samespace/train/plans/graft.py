@@ -95,7 +95,7 @@ def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda poi
     ready = [graft.ready(words) for words in [*(t.text if both else "" for t in rows.texts), ""]]
     task = Task(rows, said, torch.from_numpy(pictures.data.copy()), ready, answers)
     if text is not None and config.start:
-        closed(task, graft, kept[: config.start], texts, 0.3)
+        closed(task, graft, kept[: config.start], texts)
     model = Grown(Growing(graft, looks), config.temperature)
     never_twice = batches.group_by([0] * len(kept), apart=rows.groups[kept].tolist())
     curve = run_steps(
