@@ -312,7 +312,11 @@ def test_a_file_of_settings_is_held_to_their_types(said: str, says: str, tmp_pat
 def test_help_lists_plans_and_their_settings() -> None:
     assert "bind" in called("-h").output
     text = " ".join(called("bind", "-h").output.split())
-    for field in ("--data parquet with", "--learning-rate at its peak [default 0.0003]", "--batch rows [default 512]"):
+    for field in (
+        "--data parquet with",
+        "--learning-rate at its peak; the closed form is soon forgotten at 3e-4 [default 3e-05]",
+        "--batch rows [default 512]",
+    ):
         assert field in text
 
 
