@@ -46,16 +46,13 @@ class Experts:
         """Looks (n, w) and their ConSE rows (n, d) at unit length → (n, d), of any length."""
         x = shaped(rows)
         made = self.conse * named
-        for share, up, down, bias in zip(self._shares(x).T, self.up, self.down, self.bias, strict=True):
+        for share, up, down, bias in zip(self.shares(x).T, self.up, self.down, self.bias, strict=True):
             own = x @ down.T @ up.T + bias
             made += (share / np.maximum(np.linalg.norm(own, axis=1), 1e-12))[:, None] * own
         return made
 
-    def shares(self, rows: np.ndarray) -> np.ndarray:
-        """Looks (n, w) → (n, e): which kind each picture is; sums to 1."""
-        return self._shares(shaped(rows))
-
-    def _shares(self, x: np.ndarray) -> np.ndarray:
+    def shares(self, x: np.ndarray) -> np.ndarray:
+        """Looks as heads take them (n, w) → (n, e): which kind each picture is; sums to 1."""
         told = _SHARP * (x @ self.gate.T + self.gate_bias)
         told = np.exp(told - told.max(axis=1, keepdims=True))
         made: np.ndarray = told / told.sum(axis=1, keepdims=True)

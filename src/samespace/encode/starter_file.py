@@ -20,6 +20,7 @@ import numpy as np
 
 from samespace.encode import engine, lite0, lite0_sound, sound
 from samespace.encode.bound import laid
+from samespace.encode.card import tensor_file
 from samespace.encode.experts import Experts
 from samespace.encode.looks import FEATURES, looks
 from samespace.errors import MissingExtraError, WeightsError, WeightsNotFoundError
@@ -165,9 +166,10 @@ def facts(path: Path) -> dict[str, Any]:
 
 
 def save(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write a file, in float16."""
+    """Write a file, in float16: whole, or what was there stays. Raises OSError."""
     from safetensors.numpy import save_file
 
     halves = {name: np.ascontiguousarray(rows, np.float16) for name, rows in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(halves, path, metadata={"facts": json.dumps(dict(facts), ensure_ascii=False, sort_keys=True)})
+    with tensor_file(path) as draft:
+        save_file(halves, draft, metadata={"facts": json.dumps(dict(facts), ensure_ascii=False, sort_keys=True)})

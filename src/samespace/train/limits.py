@@ -15,7 +15,9 @@ _SHARES = ("held_out",)  # in (0, 1)
 _ABOVE = ("learning_rate", "temperature", "scale", "ridge")
 _LEAST: Mapping[str, int] = {
     **dict.fromkeys(("epochs", "batch", "every", "piece", "rank", "dim", "hidden", "tokens", "max_tokens"), 1),
-    **dict.fromkeys(("weight_decay", "dropout", "negatives", "start", "seed"), 0),
+    **dict.fromkeys(("width", "top"), 1),
+    **dict.fromkeys(("weight_decay", "dropout", "negatives", "start", "parts", "seed"), 0),
+    "side": 96,  # pixels, as of lite0:
     "fitted": 2,  # of one item nothing can be told from its mean
 }
 

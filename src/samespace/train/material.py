@@ -21,6 +21,7 @@ from samespace.train import starter_rows, views
 from samespace.train.starter_fit import Said
 from samespace.train.starter_rows import Row
 from samespace.train.vectors import encoded
+from samespace.translate.near import unit
 
 __all__ = ["PICTURES", "SHARES", "SOUNDS", "Material", "balanced"]
 
@@ -115,7 +116,7 @@ class Material:
         at = {text: i for i, text in enumerate(texts)}
         captions = self.say(texts) - mean
         of = [np.array([at[c] for c in row.captions]) for row in told]
-        return Said(captions / np.linalg.norm(captions, axis=1, keepdims=True), of, weights)
+        return Said(unit(captions), of, weights)
 
     def middle(self, rows: Sequence[Row]) -> np.ndarray:
         """(dt) the mean of all that is said of rows: the middle of the cone of texts."""

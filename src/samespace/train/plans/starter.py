@@ -65,8 +65,6 @@ class Config:
 
     def __post_init__(self) -> None:
         limits.check(self)
-        if min(self.width, self.top, self.rank) < 1 or self.parts < 0 or self.side < 96:
-            raise ValueError("width, top and rank must be at least 1, side at least 96\nSet them so")
 
 
 def run(config: Config, tell: Callable[[Mapping[str, float]], None] = lambda point: None) -> Path:
